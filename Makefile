@@ -1,0 +1,63 @@
+# Every command of the repository. Set-up is .venv, made once by whatever Python >= 3.11 is there.
+PYTHON ?= python3
+PORT ?= 3000
+BIN := .venv/bin
+
+.PHONY: help setup run dev test lint format bench torture lock clean
+
+help: ## Show this list.
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: .venv/installed
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Ratchet needs Python 3.11 or newer. Name one: make run PYTHON=python3.12"; exit 2; }
+	@echo "Making .venv from requirements.lock (about 90 seconds, 800 MB) ..."
+	@$(PYTHON) -m venv .venv || { echo "Python's venv module is missing. On Debian and Ubuntu: apt install python3-venv"; exit 2; }
+
+.venv/locked: requirements.lock | .venv/bin/python
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements.lock
+	@touch $@
+
+.venv/installed: pyproject.toml .venv/locked
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+run: setup ## Replay the bundled recording through the real pipeline.
+	@$(BIN)/ratchet replay
+
+dev: run ## Open the Dagster UI with that history and a simulated account (PORT=3000).
+	@$(BIN)/ratchet dev --port $(PORT)
+
+# Tests that run whole stacks or whole replays come alone: beside others, two cores are too few for their deadlines.
+ALONE := pipeline_tests/test_live.py pipeline_tests/test_replay.py
+
+test: setup ## Run the tests.
+	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ALONE:%=--ignore=%)
+	@$(BIN)/python -m pytest $(ALONE)
+
+lint: setup ## Check style, types, import directions, YAML and generated documents.
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/python docs/generate.py --check
+	@$(BIN)/ratchet source check
+
+format: setup ## Format the code and make the generated documents again.
+	@$(BIN)/ruff check --fix-only --quiet .
+	@$(BIN)/ruff format .
+	@$(BIN)/python docs/generate.py
+
+bench: setup ## Measure, each figure beside its floor or peer in the same run.
+	@$(BIN)/python -m pipeline_tests.bench
+
+torture: setup ## Kill captures, rebuilds and messages with kill -9 at random points.
+	@$(BIN)/python -m pipeline_tests.torture
+
+lock: setup ## Compile requirements.lock anew from pyproject.toml.
+	@$(BIN)/python -m pip install --quiet uv
+	@$(BIN)/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes --no-strip-extras --quiet -o requirements.lock
+
+clean: ## Remove what was installed and built; the data stays.
+	@rm -rf .venv build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,0 +1,1 @@
+"""Ratchet: an hourly record of other people's counters that fails loudly."""

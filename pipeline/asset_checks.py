@@ -1,0 +1,75 @@
+"""The checks of a source as Dagster asset checks: blocking, one result a partition, a table of what failed.
+
+Names, descriptions and judgement come from `core.validation`; here they only get Dagster's words.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+
+from pipeline.core import history
+from pipeline.core.hours import Hour
+from pipeline.core.lineage import standing_capture
+from pipeline.core.model import Finding, Source
+from pipeline.core.validation import conservation
+from pipeline.core.validation.checks import CAPTURE_CHECKS
+from pipeline.failures import failing_loudly
+from pipeline.graph import DELTA, RAW, asset_key, pool
+from pipeline.metadata import finding_metadata
+from pipeline.resources import LAKE, lock_key
+
+
+def build_asset_checks(source: Source, partitions: dg.PartitionsDefinition) -> list[dg.AssetChecksDefinition]:
+    resources = {LAKE, lock_key(source)}
+
+    @dg.multi_asset_check(
+        name=f"{source.name}_capture_checks",
+        specs=[_spec(asset_key(source, RAW), check.name, check.description, partitions) for check in CAPTURE_CHECKS],
+        required_resource_keys=resources,
+        pool=pool(source),
+    )
+    def capture_checks(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
+        lake, hour = context.resources.lake.source(source.name), Hour.parse(context.partition_key)
+        with failing_loudly():
+            judged = history.verdict(lake, source, standing_capture(lake, hour))
+            if not judged.accepted:
+                history.record_refusal(lake, judged)
+        for finding in judged.judged:
+            yield check_result(asset_key(source, RAW), finding)
+
+    @dg.multi_asset_check(
+        name=f"{source.name}_delta_checks",
+        specs=[_spec(asset_key(source, DELTA), conservation.CHECK, conservation.DESCRIPTION, partitions)],
+        required_resource_keys=resources,
+        pool=pool(source),
+    )
+    def delta_checks(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
+        lake, hour = context.resources.lake.source(source.name), Hour.parse(context.partition_key)
+        with failing_loudly():
+            finding = history.conservation(lake, hour)
+        yield check_result(asset_key(source, DELTA), finding)
+
+    return [capture_checks, delta_checks]
+
+
+def check_result(asset: dg.AssetKey, finding: Finding) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(asset_key=asset, check_name=finding.check, **verdict_words(finding))
+
+
+def verdict_words(finding: Finding) -> dict[str, Any]:
+    """A finding as Dagster's passed, severity, description and metadata.
+
+    What is named without standing in the way is a failed check of severity WARN, which blocks nothing.
+    """
+    warning = finding.passed and finding.failing > 0
+    return {
+        "passed": finding.passed and not warning,
+        "severity": dg.AssetCheckSeverity.WARN if warning else dg.AssetCheckSeverity.ERROR,
+        "description": finding.reason,
+        "metadata": finding_metadata(finding),
+    }
+
+
+def _spec(asset: dg.AssetKey, name: str, description: str, partitions: dg.PartitionsDefinition) -> dg.AssetCheckSpec:
+    return dg.AssetCheckSpec(name=name, asset=asset, blocking=True, description=description, partitions_def=partitions)

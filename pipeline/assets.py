@@ -1,0 +1,120 @@
+"""The four assets of a source, each a thin shell around one step of `core.history`.
+
+raw_snapshot asks the platform and stores the bytes; validated_snapshot is the gate; hourly_delta
+and threshold_report follow from it. What an asset reads is in the lake, never in memory, so each
+can be run alone, and none can go on from what was refused.
+"""
+
+from typing import Any
+
+import dagster as dg
+
+from pipeline.core import history
+from pipeline.core.hours import Hour, format_time
+from pipeline.core.lake import VALIDATED, CaptureRef, SourceLake
+from pipeline.core.lineage import standing_capture
+from pipeline.core.model import Origin, Source
+from pipeline.core.observe import observe
+from pipeline.failures import failing_loudly
+from pipeline.graph import DELTA, RAW, REPORT, SNAPSHOT, asset_key, pool
+from pipeline.metadata import delta_metadata, raw_metadata, report_metadata, snapshot_metadata
+from pipeline.resources import CLOCK, LAKE, lock_key
+from pipeline.telling import tell_hour
+
+
+def build_assets(source: Source, partitions: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
+    common: dict[str, Any] = {
+        "partitions_def": partitions,
+        "group_name": source.name,
+        "pool": pool(source),
+        "required_resource_keys": {LAKE, CLOCK, lock_key(source)},
+        "owners": [source.owner] if source.owner and "@" in source.owner else None,
+        "tags": {"simulated": "true"} if source.simulated else None,
+    }
+
+    @dg.asset(
+        key=asset_key(source, RAW),
+        kinds={source.platform.kind, "json"},
+        description=f"One capture of the whole listing from {source.platform.kind}, stored byte for byte. "
+        "Only the present hour can be captured.",
+        **common,
+    )
+    def raw_snapshot(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
+        lake, hour = _lake(context, source), Hour.parse(context.partition_key)
+        with failing_loudly():
+            # A replay puts past hours in and settles what follows from them once, at its end.
+            live = context.resources.clock.origin is Origin.LIVE
+            for finished in history.finish_interrupted(lake, source, before=hour) if live else ():
+                context.log.info(f"Finished {finished.key}, which an interrupted run had left.")
+                tell_hour(context, lake, source, finished)
+            seen = observe(lake, source, hour, context.resources.clock)
+            if seen.accepted:
+                context.log.info(_already(seen.capture))
+            elif seen.ended is None:
+                context.log.info(f"Took up the capture {seen.capture.name}, which nobody had judged.")
+            metadata = raw_metadata(lake, seen.capture)
+        return dg.MaterializeResult(metadata=metadata | _state(seen.accepted, seen.capture))
+
+    @dg.asset(
+        key=asset_key(source, SNAPSHOT),
+        deps=[asset_key(source, RAW)],
+        kinds={"parquet"},
+        description="Every item of the source after a capture that passed all checks. The gate: it "
+        "judges the capture again before it writes, so nothing goes on from a refused one.",
+        **common,
+    )
+    def validated_snapshot(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
+        lake, hour = _lake(context, source), Hour.parse(context.partition_key)
+        with failing_loudly():
+            already = lake.exists(VALIDATED, hour)
+            if not already:
+                judged = history.verdict(lake, source, standing_capture(lake, hour))
+                if not judged.accepted:
+                    history.record_refusal(lake, judged)
+                history.publish_snapshot(lake, judged)
+            metadata = snapshot_metadata(lake, hour)
+        return dg.MaterializeResult(metadata=metadata | _state(already, standing_capture(lake, hour)))
+
+    @dg.asset(
+        key=asset_key(source, DELTA),
+        deps=[asset_key(source, SNAPSHOT)],
+        kinds={"duckdb", "parquet"},
+        description="The exact change of every counter since the item was last observed, with the "
+        "time it spans. Items that were not listed have no row: missing is not zero.",
+        **common,
+    )
+    def hourly_delta(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
+        lake, hour = _lake(context, source), Hour.parse(context.partition_key)
+        with failing_loudly():
+            history.publish_delta(lake, hour)
+            metadata = delta_metadata(lake, hour)
+        return dg.MaterializeResult(metadata=metadata)
+
+    @dg.asset(
+        key=asset_key(source, REPORT),
+        deps=[asset_key(source, DELTA)],
+        kinds={"json", "markdown"},
+        description="Which rules fired, what moved, and how complete the observation is.",
+        **common,
+    )
+    def threshold_report(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
+        lake, hour = _lake(context, source), Hour.parse(context.partition_key)
+        with failing_loudly():
+            history.publish_report(lake, source, hour)
+            report = history.read_report(lake, hour)
+        return dg.MaterializeResult(metadata=report_metadata(lake, report))
+
+    return [raw_snapshot, validated_snapshot, hourly_delta, threshold_report]
+
+
+def _lake(context: dg.AssetExecutionContext, source: Source) -> SourceLake:
+    lake: SourceLake = context.resources.lake.source(source.name)
+    return lake
+
+
+def _already(capture: CaptureRef) -> str:
+    return f"{capture.hour.key} was already observed at {format_time(capture.captured_at)}; nothing was changed."
+
+
+def _state(already: bool, capture: CaptureRef) -> dict[str, str]:
+    return {"note": _already(capture)} if already else {}

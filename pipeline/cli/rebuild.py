@@ -1,0 +1,41 @@
+"""``ratchet rebuild``: finish what was interrupted and tell Dagster everything the lake holds."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+
+@click.command()
+@click.argument("source", required=False)
+def command(source: str | None) -> None:
+    """Tell Dagster's instance the state of every hour of SOURCE, or of every source, from the lake.
+
+    For a new instance after the old one was lost or deleted; the lake loses nothing by that.
+
+    \b
+    Example: ratchet rebuild recorded
+    """
+    from pipeline.core.project import Project
+    from pipeline.core.sources import find_source, sound_sources
+
+    project = Project.here()
+    sources, broken = sound_sources(project) if source is None else ([find_source(project, source)], [])
+    from pipeline.running import SourceRuns, dagster_instance  # only now: Dagster is slow, a refusal is not
+
+    with dagster_instance(project) as instance:
+        for found in sources:
+            lake = project.lake.source(found.name)
+            first = lake.first_capture()
+            if first is None:
+                click.echo(f"{found.name}: the lake holds nothing yet.")
+                continue
+            with lake.writing():
+                SourceRuns.of(found, instance).history(tell_from=first.hour)
+            hours = len({capture.hour for capture in lake.captures()})
+            click.echo(f"{found.name}: {hours:,} hours told to Dagster.")
+    for error in broken:
+        click.echo(f"Error: {error.what}\n{error.next_step}", err=True)
+    if broken:
+        sys.exit(broken[0].exit_code)

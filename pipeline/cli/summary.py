@@ -1,0 +1,52 @@
+"""What a replay ends with: hours, refused captures with their reasons, crossings, and where to look next."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from rich.console import Console
+from rich.markup import escape
+
+from pipeline.core.history import read_report
+from pipeline.core.hours import Hour
+from pipeline.core.lake import SourceLake
+from pipeline.core.ledger import Ledger, quarantined, read_ledger
+from pipeline.core.model import Crossing, HourState, Source
+
+
+def print_summary(console: Console, lake: SourceLake, source: Source) -> None:
+    ledger = read_ledger(lake, source, datetime.now(UTC))
+    console.print()
+    console.print(f"[bold]{source.name}[/bold]: {hours_words(ledger)}")
+    for capture, record in quarantined(lake, ledger):
+        failed = ", ".join(record.failed)
+        console.print(
+            f"  [red]quarantined[/red] {capture.hour.key} by {failed}: {escape(record.reason)}", soft_wrap=True
+        )
+    _print_crossings(console, lake, lake.accepted_hours())
+    console.print()
+    console.print(f"Files   {escape(str(lake.root))}")
+    console.print(f"Ledger  ratchet status {source.name}")
+    console.print("See it  make dev, then open the address that it prints")
+
+
+def hours_words(ledger: Ledger) -> str:
+    """``157 hours observed, 1 quarantined, 519 gaps``."""
+    words = f"{ledger.count(HourState.OBSERVED):,} hours observed, {ledger.count(HourState.QUARANTINED):,} quarantined"
+    words += f", {ledger.count(HourState.GAP):,} gaps"
+    unfinished = ledger.count(HourState.UNFINISHED)
+    return words + (f", {unfinished} unfinished" if unfinished else "")
+
+
+def _print_crossings(console: Console, lake: SourceLake, hours: Sequence[Hour]) -> None:
+    crossings: list[Crossing] = []
+    speaking = 0
+    for hour in hours:
+        found = read_report(lake, hour).crossings
+        crossings += found
+        speaking += bool(found)
+    by_mark = Counter((crossing.counter, crossing.threshold) for crossing in crossings)
+    marks = ", ".join(f"{threshold:,.0f} {counter}: {n}" for (counter, threshold), n in sorted(by_mark.items()))
+    console.print(f"  crossings in {speaking} hours: {marks or 'none'}", soft_wrap=True)

@@ -1,0 +1,66 @@
+"""Collecting without a daemon: the run of the present hour in this process, then its messages."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pipeline.core.errors import AlreadyObserved, RatchetError, WrongHour
+from pipeline.core.history import read_report, refusal, unsettled_from, verdict
+from pipeline.core.hours import Hour, format_time
+from pipeline.core.lake import VALIDATED, SourceLake
+from pipeline.core.lineage import standing_capture
+from pipeline.core.model import Source
+from pipeline.core.observe import PRESENT, Clock, outside
+from pipeline.core.project import Project
+from pipeline.core.records import Report
+from pipeline.notify.delivery import Delivery
+from pipeline.notify.sending import send_unsent
+
+if TYPE_CHECKING:
+    from pipeline.running import Outcome, SourceRuns
+
+
+def collect(project: Project, source: Source, clock: Clock = PRESENT) -> tuple[Report, list[Delivery]]:
+    """Capture the present hour, then send what is unsent, of this hour and of those whose channel was down.
+
+    Raises the RatchetError that says why the capture was not accepted, or AlreadyObserved.
+    """
+    lake = project.lake.source(source.name)
+    with lake.writing():
+        hour = Hour.of(clock.now())
+        none_of_its_hours = outside(source, hour)
+        if none_of_its_hours:
+            raise WrongHour(none_of_its_hours, "Change 'start' or 'end' in its YAML to go on.")
+        already = lake.exists(VALIDATED, hour)
+        if not already or unsettled_from(lake) is not None:
+            _capture(project, source, lake, hour, clock)
+    deliveries = send_unsent(lake, source, clock.now)
+    if already:
+        raise AlreadyObserved(
+            f"{hour.key} of {source.name} was already observed"
+            f" at {format_time(standing_capture(lake, hour).captured_at)}; nothing was changed.",
+            f"The next hour begins at {format_time(hour.end)}.",
+        )
+    return read_report(lake, hour), deliveries
+
+
+def _capture(project: Project, source: Source, lake: SourceLake, hour: Hour, clock: Clock) -> None:
+    from pipeline.lost_runs import end_lost_runs
+    from pipeline.running import SourceRuns, dagster_instance
+
+    with dagster_instance(project) as instance:
+        end_lost_runs(instance, lake, source, clock.now())
+        capture_hour(SourceRuns.of(source, instance), lake, hour, clock)
+
+
+def capture_hour(runs: SourceRuns, lake: SourceLake, hour: Hour, clock: Clock) -> None:
+    """One run of ``hour``. Raises what went wrong in it as the error that it was."""
+    outcome = runs.capture(hour, clock)
+    if not outcome.success:
+        raise _error(outcome, runs.source, lake, hour)
+
+
+def _error(outcome: Outcome, source: Source, lake: SourceLake, hour: Hour) -> RatchetError:
+    if outcome.blocked:
+        return refusal(lake, verdict(lake, source, standing_capture(lake, hour)))
+    return outcome.error()

@@ -1,0 +1,337 @@
+"""The fold that makes a source's history: captures and corrections in, accepted hours out.
+
+Each step below makes one kind of file of one hour, and is what the Dagster asset of that name
+runs. `settle` runs them over a stretch of history, oldest hour first, each capture judged against
+the last accepted snapshot before it; it is how corrections, late captures and interrupted runs
+are worked in. Every function expects its caller to hold `SourceLake.writing`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import pyarrow as pa
+
+from pipeline.core.capture import read_head, read_pages
+from pipeline.core.deltas import hour_delta
+from pipeline.core.errors import LakeFault, NothingAccepted, Refused
+from pipeline.core.hours import Hour
+from pipeline.core.lake import DELTA, REPORT, REPORT_TEXT, VALIDATED, CaptureRef, SourceLake, encode_json
+from pipeline.core.ledger import WINDOWS, read_ledger
+from pipeline.core.lineage import accepted_lineage, read_lineage, with_lineage
+from pipeline.core.model import Finding, Source
+from pipeline.core.records import Correction, Lineage, Quarantine, Report, Terms, decode
+from pipeline.core.report.build import Observed, build_report
+from pipeline.core.report.markdown import report_text
+from pipeline.core.rules import evaluate
+from pipeline.core.snapshots import (
+    as_frame,
+    build_snapshot,
+    encode_table,
+    read_frame,
+    read_table,
+)
+from pipeline.core.validation.checks import CAPTURE_CHECKS, judge
+from pipeline.core.validation.conservation import conserves_counts
+from pipeline.core.validation.evidence import Evidence
+from pipeline.core.validation.listing import Listing, read_listing
+
+REBUILD = "rebuild"
+REJECTED = "rejected_by_owner"
+OVERRULABLE = {check.name for check in CAPTURE_CHECKS if check.overrulable}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the checks and the owner's decisions say of one capture."""
+
+    capture: CaptureRef
+    terms: Terms
+    listing: Listing
+    compared_with: Hour | None
+    findings: tuple[Finding, ...]
+    decisions: tuple[Correction, ...]
+
+    @property
+    def rejected(self) -> bool:
+        return any(decision.action == "reject" for decision in self.decisions)
+
+    @property
+    def overruled(self) -> bool:
+        """The owner took the capture as true although a check refused it."""
+        return any(decision.action == "accept" for decision in self.decisions) and any(
+            not finding.passed for finding in self.findings
+        )
+
+    @property
+    def judged(self) -> tuple[Finding, ...]:
+        """The findings after the owner's word: what was overruled passes, and says by whom."""
+        if not self.overruled:
+            return self.findings
+        word = "".join(f" Accepted by {decision.by}: {decision.reason}" for decision in self.decisions)
+        return tuple(
+            replace(finding, passed=True, reason=finding.reason + word)
+            if not finding.passed and finding.check in OVERRULABLE
+            else finding
+            for finding in self.findings
+        )
+
+    @property
+    def accepted(self) -> bool:
+        return not self.rejected and all(finding.passed for finding in self.judged)
+
+    @property
+    def reason(self) -> str:
+        words = [finding.reason for finding in self.findings if not finding.passed]
+        words += [f"Rejected by {d.by}: {d.reason}" for d in self.decisions if d.action == "reject"]
+        return " ".join(words)
+
+
+# One capture --------------------------------------------------------------------------------
+
+
+def verdict(lake: SourceLake, source: Source, capture: CaptureRef) -> Verdict:
+    """Judge a stored capture against the last accepted hour before it. Raises LakeFault where it is damaged."""
+    previous = lake.last_accepted(before=capture.hour)
+    terms = _terms(lake, source, capture)
+    listing = read_listing(
+        source.platform.read,
+        read_pages(lake, capture),
+        [counter.name for counter in terms.counters],
+        capture.captured_at,
+    )
+    before = read_frame(lake.path(VALIDATED, previous)) if previous else None
+    evidence = Evidence(terms.counters, terms.bounds, listing, before)
+    decisions = tuple(d for d in corrections(lake) if d.capture == capture.name)[-1:]
+    return Verdict(capture, terms, listing, previous, judge(evidence), decisions)
+
+
+def _terms(lake: SourceLake, source: Source, capture: CaptureRef) -> Terms:
+    """A capture keeps the counters, bounds and rules by which it was judged first."""
+    if lake.quarantine(capture).exists():
+        refused_by = decode(lake.quarantine(capture), Quarantine).terms
+        if refused_by is not None:
+            return refused_by
+    if lake.exists(VALIDATED, capture.hour):
+        lineage = read_lineage(lake.path(VALIDATED, capture.hour))
+        if lineage.capture == capture.name:
+            return lineage.terms
+    return Terms(source.counters, source.bounds, source.rules)
+
+
+def corrections(lake: SourceLake) -> list[Correction]:
+    """Every decision of the owner, oldest first."""
+    return [decode(path, Correction) for path in lake.correction_paths()]
+
+
+def record_refusal(lake: SourceLake, judged: Verdict) -> Quarantine:
+    """Publish the findings of a refused capture beside its evidence; a record that exists stays."""
+    record = Quarantine(
+        source=lake.name,
+        hour=judged.capture.hour.key,
+        capture=judged.capture.name,
+        captured_at=judged.capture.captured_at,
+        origin=read_head(lake, judged.capture).origin,
+        compared_with=judged.compared_with.key if judged.compared_with else None,
+        failed=tuple(f.check for f in judged.findings if not f.passed) or (REJECTED,),
+        reason=judged.reason,
+        findings=judged.findings,
+        terms=judged.terms,
+    )
+    if not lake.quarantine(judged.capture).exists():
+        _plan_what_follows(lake, judged.capture.hour)
+    lake.publish(lake.quarantine(judged.capture), encode_json(record))
+    return record
+
+
+# One hour, step by step ---------------------------------------------------------------------
+
+
+def publish_snapshot(lake: SourceLake, judged: Verdict) -> bool:
+    """The gate: writes the accepted snapshot of the hour, or raises Refused and writes nothing.
+
+    Returns False where the lake holds this very snapshot already.
+    """
+    if not judged.accepted:
+        raise refusal(lake, judged)
+    hour, previous = judged.capture.hour, judged.compared_with
+    previous_path = lake.path(VALIDATED, previous) if previous else None
+    captured_at = judged.capture.captured_at
+    table = build_snapshot(
+        judged.listing.items, previous_path, judged.terms.counters, captured_at, overruled=judged.overruled
+    )
+    lineage = Lineage(
+        source=lake.name,
+        hour=hour.key,
+        capture=judged.capture.name,
+        origin=read_head(lake, judged.capture).origin,
+        previous_hour=previous.key if previous else None,
+        first_accepted_at=read_lineage(previous_path).first_accepted_at if previous_path else captured_at,
+        corrections=tuple(decision.id for decision in judged.decisions),
+        terms=judged.terms,
+    )
+    _plan_what_follows(lake, hour)
+    return _publish_table(lake, VALIDATED, hour, with_lineage(table, lineage))
+
+
+def _plan_what_follows(lake: SourceLake, hour: Hour) -> None:
+    """What becomes of an hour concerns every accepted one after it: their predecessor, their coverage."""
+    newest = lake.last_accepted()
+    if newest is not None and newest > hour:
+        plan_rebuild(lake, hour)
+
+
+def refusal(lake: SourceLake, judged: Verdict) -> Refused:
+    """The error for a refused capture, in the words of its owner."""
+    failed = [finding.check for finding in judged.findings if not finding.passed] or [REJECTED]
+    hour = judged.capture.hour
+    advice = "No sound snapshot can be made of it; the next sound capture goes on."
+    if set(failed) <= OVERRULABLE:
+        advice = f"If it is true, say so: ratchet correct {lake.name} {hour.key} --accept --by NAME --reason TEXT"
+    return Refused(
+        f"The capture of {lake.name} at {hour.key} was refused by {', '.join(failed)}. {judged.reason}",
+        f"It is kept in {lake.quarantine(judged.capture)}. {advice}",
+    )
+
+
+def publish_delta(lake: SourceLake, hour: Hour) -> bool:
+    """The change of every observed item since its last observation. Raises NothingAccepted."""
+    lineage = accepted_lineage(lake, hour)
+    previous = lake.path(VALIDATED, Hour.parse(lineage.previous_hour)) if lineage.previous_hour else None
+    counters = [counter.name for counter in lineage.terms.counters]
+    delta = hour_delta(lake.path(VALIDATED, hour), previous, counters, lineage.first_accepted_at)
+    _require_conservation(lake, hour, delta)
+    return _publish_table(lake, DELTA, hour, delta)
+
+
+def conservation(lake: SourceLake, hour: Hour, delta: pa.Table | None = None) -> Finding:
+    """Judge the delta of the hour, the stored one unless ``delta`` is given, against its two snapshots."""
+    lineage = accepted_lineage(lake, hour)
+    previous = lake.path(VALIDATED, Hour.parse(lineage.previous_hour)) if lineage.previous_hour else None
+    return conserves_counts(
+        as_frame(read_table(lake.path(DELTA, hour)) if delta is None else delta),
+        read_frame(lake.path(VALIDATED, hour)),
+        read_frame(previous) if previous else None,
+        [counter.name for counter in lineage.terms.counters],
+    )
+
+
+def _require_conservation(lake: SourceLake, hour: Hour, delta: pa.Table) -> None:
+    finding = conservation(lake, hour, delta)
+    if not finding.passed:
+        raise LakeFault(
+            f"The delta of {lake.name} at {hour.key} does not add up. {finding.reason}",
+            f"Make it again: ratchet rebuild {lake.name}",
+        )
+
+
+def publish_report(lake: SourceLake, source: Source, hour: Hour) -> bool:
+    """Judge the rules and write the report and its text. Raises NothingAccepted."""
+    lineage = accepted_lineage(lake, hour)
+    if not lake.exists(DELTA, hour):
+        raise NothingAccepted(
+            f"{lake.name} has no delta for {hour.key}.", f"Materialize hourly_delta of {hour.key} first."
+        )
+    current = lake.path(VALIDATED, hour)
+    previous_hour = Hour.parse(lineage.previous_hour) if lineage.previous_hour else None
+    previous = lake.path(VALIDATED, previous_hour) if previous_hour else None
+    before = read_report(lake, previous_hour) if previous_hour else None
+    delta = read_table(lake.path(DELTA, hour))
+    _require_conservation(lake, hour, delta)
+    crossings, state = evaluate(
+        lineage.terms.rules, current, previous, delta, before.rule_state if before else {}, hour
+    )
+    snapshot = read_table(current)
+    elapsed = (snapshot["captured_at"][0].as_py() - before.captured_at).total_seconds() if before else None
+    ledger = read_ledger(lake, source, now=hour.end, since=hour + -max(WINDOWS.values()))
+    report = build_report(
+        source,
+        Observed(hour, lineage, snapshot, delta, elapsed),
+        crossings,
+        state,
+        ledger.coverage(hour),
+        [decision for decision in corrections(lake) if decision.id in lineage.corrections],
+    )
+    changed = lake.publish_generation(REPORT, hour, encode_json(report))
+    return lake.publish_generation(REPORT_TEXT, hour, report_text(report).encode()) or changed
+
+
+def read_report(lake: SourceLake, hour: Hour) -> Report:
+    return decode(lake.path(REPORT, hour), Report)
+
+
+def _publish_table(lake: SourceLake, kind: str, hour: Hour, table: pa.Table) -> bool:
+    path = lake.path(kind, hour)
+    # Compared as tables, not as bytes: a new Parquet library must not make new generations.
+    if path.exists() and read_table(path).equals(table, check_metadata=True):
+        return False
+    return lake.publish_generation(kind, hour, encode_table(table))
+
+
+# A stretch of history -----------------------------------------------------------------------
+
+
+def settle_hour(lake: SourceLake, source: Source, hour: Hour) -> bool:
+    """Give the hour its first capture that passes, or none. Returns whether any file changed."""
+    for capture in lake.captures(hour, hour):
+        judged = verdict(lake, source, capture)
+        if judged.accepted:
+            steps = (
+                publish_snapshot(lake, judged),
+                publish_delta(lake, hour),
+                publish_report(lake, source, hour),
+            )
+            return any(steps)
+        record_refusal(lake, judged)
+    superseded = [lake.supersede(kind, hour) for kind in (REPORT_TEXT, REPORT, DELTA, VALIDATED)]
+    return any(superseded)
+
+
+def settle(lake: SourceLake, source: Source, first: Hour, before: Hour | None = None) -> Iterator[tuple[Hour, bool]]:
+    """Work every hour from ``first`` on, or up to ``before``, into the history again; yields whether each changed.
+
+    A killed run is taken up by the next start, from a note in the lake.
+    """
+    plan_rebuild(lake, first)
+    for hour in sorted({capture.hour for capture in lake.captures(first, before + -1 if before else None)}):
+        yield hour, settle_hour(lake, source, hour)
+    lake.drop_note(REBUILD)
+
+
+def plan_rebuild(lake: SourceLake, first: Hour) -> None:
+    """Note that every hour from ``first`` on has to be settled, before anything is changed."""
+    planned = planned_rebuild(lake)
+    if planned is None or first < planned:
+        lake.write_note(REBUILD, {"first": first.key})
+
+
+def planned_rebuild(lake: SourceLake) -> Hour | None:
+    note = lake.read_note(REBUILD)
+    return Hour.parse(note["first"]) if note else None
+
+
+def unsettled_from(lake: SourceLake, before: Hour | None = None) -> Hour | None:
+    """The first hour that an interrupted run left: of a planned rebuild, or without all its files.
+
+    ``before`` leaves out the hour that the caller is about to work on itself, and those after it.
+    """
+    planned = planned_rebuild(lake)
+    last = before + -1 if before is not None else None
+    accepted, refused = set(lake.accepted_hours(last=last)), set(lake.refused(last=last))
+    finished = accepted & set(lake.hours_with(DELTA, last)) & set(lake.hours_with(REPORT_TEXT, last))
+    unjudged = {c.hour for c in lake.captures(last=last) if c.hour not in accepted and c not in refused}
+    return min(unjudged | (accepted - finished) | ({planned} if planned else set()), default=None)
+
+
+def finish_interrupted(lake: SourceLake, source: Source, before: Hour | None = None) -> list[Hour]:
+    """Complete what a killed run left, wherever in the history; returns the hours that changed.
+
+    ``before`` is the hour that the caller is about to work on itself; without a planned rebuild,
+    which concerns every hour, it is left to the caller.
+    """
+    first = unsettled_from(lake, before)
+    if first is None:
+        return []
+    last = None if planned_rebuild(lake) else before
+    return [hour for hour, changed in settle(lake, source, first, last) if changed]

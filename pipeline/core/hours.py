@@ -1,0 +1,88 @@
+"""The clock hour: the unit of the lake, the ledger and Dagster's partitions.
+
+An hour is written ``2026-11-22T14`` in file names and on the command line and
+``2026-11-22-14:00`` as Dagster's partition key. All hours are UTC.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+_SPELLED = re.compile(r"(\d{4}-\d\d-\d\d)(?:T(?=\d\d$)|-(?=\d\d:00$))(\d\d)(?::00)?", re.ASCII)
+_ONE_HOUR = timedelta(hours=1)
+
+
+@dataclass(frozen=True, order=True)
+class Hour:
+    """One UTC clock hour, known by its first instant."""
+
+    start: datetime
+
+    @classmethod
+    def of(cls, moment: datetime) -> Hour:
+        """The hour that holds ``moment``, which must carry its offset (ValueError if not)."""
+        if moment.tzinfo is None:
+            raise ValueError(f"{moment} has no offset from UTC")
+        return cls(moment.astimezone(UTC).replace(minute=0, second=0, microsecond=0))
+
+    @classmethod
+    def parse(cls, text: str) -> Hour:
+        """Read either spelling. Raises ValueError with the accepted form."""
+        spelled = _SPELLED.fullmatch(text)
+        try:
+            if spelled:
+                return cls(datetime.fromisoformat(f"{spelled[1]}T{spelled[2]}:00+00:00"))
+        except ValueError:
+            pass
+        raise ValueError(f"'{text}' is not an hour; write it as 2026-11-22T14 (UTC)")
+
+    @property
+    def key(self) -> str:
+        """``2026-11-22T14``: file names and the command line."""
+        return self.start.strftime("%Y-%m-%dT%H")
+
+    @property
+    def partition_key(self) -> str:
+        """``2026-11-22-14:00``: Dagster's hourly partitions."""
+        return self.start.strftime("%Y-%m-%d-%H:%M")
+
+    @property
+    def month(self) -> str:
+        return self.start.strftime("%Y-%m")
+
+    @property
+    def end(self) -> datetime:
+        return self.start + _ONE_HOUR
+
+    def __contains__(self, moment: datetime) -> bool:
+        return self.start <= moment < self.end
+
+    def __add__(self, hours: int) -> Hour:
+        return Hour(self.start + hours * _ONE_HOUR)
+
+    def __sub__(self, other: Hour) -> int:
+        """Whole hours from ``other`` to this hour."""
+        return round((self.start - other.start) / _ONE_HOUR)
+
+    def __str__(self) -> str:
+        return self.key
+
+    def through(self, last: Hour) -> Iterator[Hour]:
+        """Every hour from this one to ``last``, both included."""
+        return (self + n for n in range(last - self + 1))
+
+
+def format_time(moment: datetime) -> str:
+    """ISO 8601 in UTC with ``Z``, as every file of the lake writes times."""
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def parse_time(text: str) -> datetime:
+    """Read ISO 8601 with an offset. Raises ValueError for a naive time."""
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(f"'{text}' has no offset from UTC; write it as 2026-11-22T14:17:00Z")
+    return moment.astimezone(UTC)

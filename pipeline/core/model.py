@@ -1,0 +1,184 @@
+"""The words of Ratchet as types: counters and their policies, rules, sources, findings, crossings.
+
+Only facts live here, no behaviour that reads or writes. docs/architecture.md explains the words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from pipeline.core.hours import Hour
+
+if TYPE_CHECKING:
+    from pipeline.platforms.protocol import Platform
+
+
+SNAPSHOT_COLUMNS = (
+    "item_id",
+    "title",
+    "url",
+    "published_at",
+    "captured_at",
+    "status",
+    "last_observed_at",
+    "checks_version",
+)
+"""The columns of an accepted snapshot beside those of its counters."""
+
+
+class Origin(StrEnum):
+    """How a capture came. Only live captures send messages."""
+
+    LIVE = "live"
+    REPLAY = "replay"
+    IMPORT = "import"
+
+
+class HourState(StrEnum):
+    """What the ledger says of one hour of a source."""
+
+    OBSERVED = "observed"
+    QUARANTINED = "quarantined"
+    UNFINISHED = "unfinished"
+    GAP = "gap"
+
+
+class Trend(StrEnum):
+    """How a counter is allowed to move between two accepted snapshots."""
+
+    NEVER_DECREASES = "never_decreases"
+    TOLERANCE = "tolerance"
+    MAY_DECREASE = "may_decrease"
+
+
+@dataclass(frozen=True)
+class Policy:
+    """A trend and, for ``tolerance``, the share of the highest accepted value it may fall below."""
+
+    trend: Trend
+    tolerance: float = 0.0
+
+
+@dataclass(frozen=True)
+class Counter:
+    """A cumulative number of an item, as the source's YAML declares it."""
+
+    name: str
+    policy: Policy
+    optional: bool = False
+
+
+class RuleKind(StrEnum):
+    CROSSES = "crosses"
+    RATE_ABOVE = "rate_above"
+    GAINED = "gained"
+    ABOVE = "above"
+    BELOW = "below"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One threshold of a source. Which fields count depends on ``kind``:
+
+    crosses     ``thresholds``: milestones of the highest accepted value, once per item for ever
+    rate_above  ``thresholds[0]`` per ``per_seconds`` of elapsed time; fires on the upward edge and
+                re-arms when the rate falls below ``rearm_below``
+    gained      ``thresholds[0]`` gained since the previous observation: absolute, or a share of
+                the previous value where ``share`` is set
+    above/below ``thresholds[0]`` of the value itself
+
+    ``cooldown`` keeps gained, above and below silent for an item after they fired for it.
+    """
+
+    counter: str
+    kind: RuleKind
+    thresholds: tuple[float, ...]
+    per_seconds: int = 3600
+    rearm_below: float | None = None
+    share: bool = False
+    cooldown: timedelta = timedelta(0)
+
+    @property
+    def name(self) -> str:
+        """Identifies the rule in reports, receipts and the state carried between hours."""
+        per = {60: "/minute", 3600: "/hour"}[self.per_seconds] if self.kind is RuleKind.RATE_ABOVE else ""
+        amount = "" if self.kind is RuleKind.CROSSES else f" {_spelled(self.thresholds[0])}{per}"
+        return f"{self.counter} {self.kind}{amount}" + (" share" if self.share else "")
+
+
+def _spelled(number: float) -> str:
+    """Six digits where they say it all, as in the state that lakes carry already; every digit otherwise."""
+    short = f"{number:g}"
+    return short if float(short) == number else repr(float(number)).removesuffix(".0")
+
+
+@dataclass(frozen=True)
+class Crossing:
+    """One firing of one rule for one item at one hour, written as ``2026-11-22T14``."""
+
+    rule: str
+    kind: RuleKind
+    counter: str
+    item_id: str
+    title: str | None
+    url: str | None
+    threshold: float
+    value: float
+    previous_value: float | None
+    hour: str
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """How much of a listing may be missing or falling before a capture is refused, and how large it may be."""
+
+    gone_items: int = 5
+    gone_share: float = 0.2
+    fallen_items: int = 5
+    fallen_share: float = 0.2
+    max_pages: int = 1_000
+    max_bytes: int = 1_000_000_000
+
+
+@dataclass(frozen=True)
+class Source:
+    """One configured account on one platform, with every value from the environment filled in."""
+
+    name: str
+    platform: Platform
+    counters: tuple[Counter, ...]
+    rules: tuple[Rule, ...] = ()
+    bounds: Bounds = Bounds()
+    notify: tuple[str, ...] = field(default=(), repr=False)
+    minute: int = 17
+    start: Hour | None = None
+    end: Hour | None = None
+    enabled: bool = True
+    simulated: bool = False
+    owner: str | None = None
+    expected: str | None = None
+    rollback: str | None = None
+
+    @property
+    def counter_names(self) -> tuple[str, ...]:
+        return tuple(counter.name for counter in self.counters)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The result of one check on one capture.
+
+    ``rows`` is a capped sample of the failing items, ready for a table; ``failing`` counts all.
+    ``passed`` with ``failing > 0`` is a warning: named, and not blocking.
+    """
+
+    check: str
+    passed: bool
+    reason: str
+    failing: int = 0
+    rows: tuple[Mapping[str, Any], ...] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)

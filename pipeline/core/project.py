@@ -1,0 +1,48 @@
+"""Where a checkout keeps what Ratchet needs: sources, lake, Dagster's home, the environment.
+
+RATCHET_DEFS and RATCHET_DATA move the sources and the data elsewhere, for containers and tests.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.core.lake import Lake
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Project:
+    defs: Path
+    data: Path
+
+    @classmethod
+    def here(cls) -> Project:
+        return cls(
+            defs=Path(os.environ.get("RATCHET_DEFS", ROOT / "pipeline" / "defs")).resolve(),
+            data=Path(os.environ.get("RATCHET_DATA", ROOT / "data")).resolve(),
+        )
+
+    @property
+    def lake(self) -> Lake:
+        return Lake(self.data / "lake")
+
+    @property
+    def dagster_home(self) -> Path:
+        return self.data / "dagster"
+
+    def source_files(self) -> list[Path]:
+        """The YAML file of every source, by name of its folder."""
+        return sorted(self.defs.glob("*/defs.yaml"))
+
+
+def environment() -> Mapping[str, str]:
+    """The variables of this process over those of the checkout's ``.env``, read anew each time."""
+    from dotenv import dotenv_values
+
+    from_file = {name: value for name, value in dotenv_values(ROOT / ".env").items() if value is not None}
+    return {**from_file, **os.environ}

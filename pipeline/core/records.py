@@ -1,0 +1,144 @@
+"""The JSON records of the lake as types: quarantine, correction, report. Their schemas are in docs/schemas.
+
+What is written here is read again after years, so fields are only ever added.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import msgspec
+
+from pipeline.core.lake import damaged
+from pipeline.core.model import Bounds, Counter, Crossing, Finding, Origin, Rule
+
+
+class Terms(msgspec.Struct, frozen=True):
+    """What a capture was judged by. A rebuild uses the terms of the time, not those of today's YAML."""
+
+    counters: tuple[Counter, ...]
+    bounds: Bounds
+    rules: tuple[Rule, ...]
+
+
+class Lineage(msgspec.Struct, frozen=True):
+    """Stands in the metadata of an accepted snapshot: what it was made from."""
+
+    source: str
+    hour: str
+    capture: str
+    origin: Origin
+    previous_hour: str | None
+    first_accepted_at: datetime
+    corrections: tuple[str, ...]
+    terms: Terms
+
+
+class Quarantine(msgspec.Struct, frozen=True):
+    """Why a capture was refused. ``compared_with`` is the accepted hour that it was judged against.
+
+    ``terms`` is None in records of before they were written down.
+    """
+
+    source: str
+    hour: str
+    capture: str
+    captured_at: datetime
+    origin: Origin
+    compared_with: str | None
+    failed: tuple[str, ...]
+    reason: str
+    findings: tuple[Finding, ...]
+    terms: Terms | None = None
+
+
+class Correction(msgspec.Struct, frozen=True):
+    """A signed decision of the owner about one capture. The latest decision on a capture counts."""
+
+    id: str
+    made_at: datetime
+    by: str
+    reason: str
+    action: Literal["accept", "reject"]
+    hour: str
+    capture: str
+
+
+class Receipt(msgspec.Struct, frozen=True):
+    """That a channel took a message. ``channel`` names it without its secrets."""
+
+    key: str
+    channel: str
+    sent_at: datetime
+    title: str
+    crossings: tuple[str, ...]
+
+
+class Movement(msgspec.Struct, frozen=True):
+    """One counter over the whole catalogue. ``total`` counts observed and carried items.
+
+    ``delta`` sums what is known; it is None where no item has a predecessor.
+    """
+
+    total: int
+    delta: int | None
+    per_hour: float | None
+    items_moved: int
+
+
+class Mover(msgspec.Struct, frozen=True):
+    item_id: str
+    title: str | None
+    url: str | None
+    counter: str
+    value: int
+    delta: int
+    per_hour: float | None
+
+
+class Coverage(msgspec.Struct, frozen=True):
+    """Hours of a window that ends with the report's hour and starts no earlier than the first capture."""
+
+    hours: int
+    observed: int
+    quarantined: int
+    gaps: int
+
+
+class Items(msgspec.Struct, frozen=True):
+    observed: int
+    carried: int
+    first_seen: int
+
+
+class Report(msgspec.Struct, frozen=True):
+    """What one accepted hour says. ``rule_state`` is what the rules carry to the next hour."""
+
+    source: str
+    hour: str
+    captured_at: datetime
+    origin: Origin
+    simulated: bool
+    owner: str | None
+    previous_hour: str | None
+    elapsed_seconds: float | None
+    items: Items
+    movement: dict[str, Movement]
+    top_movers: tuple[Mover, ...]
+    crossings: tuple[Crossing, ...]
+    coverage: dict[str, Coverage]
+    corrections: tuple[Correction, ...]
+    rule_state: dict[str, dict[str, Any]]
+
+
+T = TypeVar("T")
+
+
+def decode(path: Path, kind: type[T]) -> T:
+    """Read a record. Raises LakeFault where the file is not one, or is missing."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=kind)
+    except (ValueError, OSError) as fault:
+        raise damaged(path, str(fault)) from fault

@@ -1,0 +1,1 @@
+"""What one accepted hour says: built from snapshot and delta, then written as Markdown or drawn."""

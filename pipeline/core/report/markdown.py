@@ -1,0 +1,114 @@
+"""A report as Markdown, for people who read the lake in an editor or on a forge. Titles take no effect in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from pipeline.core.hours import format_time
+from pipeline.core.records import Coverage, Report
+from pipeline.core.text import plain
+
+
+def report_text(report: Report) -> str:
+    parts = [
+        f"# {report.source}, {report.hour}{' (simulated)' if report.simulated else ''}",
+        _summary(report),
+        "## Crossings",
+        _crossings(report),
+        "## Movement",
+        _table(
+            ("counter", "total", "gained", "per hour", "items moved"),
+            (
+                (name, f"{m.total:,}", _number(m.delta), _number(m.per_hour), f"{m.items_moved:,}")
+                for name, m in report.movement.items()
+            ),
+        ),
+        "## Top movers",
+        _movers(report),
+        "## Coverage",
+        "\n".join(f"- last {window}: {coverage_words(found)}" for window, found in report.coverage.items()),
+    ]
+    if report.corrections:
+        parts += ["## Corrections", "\n".join(_corrections(report))]
+    return "\n\n".join(parts) + "\n"
+
+
+def coverage_words(coverage: Coverage) -> str:
+    """``711 of 720 hours observed, 7 gaps, 2 quarantined``."""
+    words = f"{coverage.observed} of {coverage.hours} hours observed"
+    words += f", {coverage.gaps} gap{'' if coverage.gaps == 1 else 's'}" if coverage.gaps else ""
+    return words + (f", {coverage.quarantined} quarantined" if coverage.quarantined else "")
+
+
+def summary_line(report: Report) -> str:
+    """One line for a terminal: items, what moved, how many crossings."""
+    moved = ", ".join(
+        f"{name} {movement.delta:+,}" for name, movement in report.movement.items() if movement.delta is not None
+    )
+    crossings = len(report.crossings)
+    return (
+        f"{report.source} {report.hour}{' (simulated)' if report.simulated else ''}: "
+        f"{_items(report.items.observed)} observed; {moved or 'nothing to compare with yet'}; "
+        f"{crossings} crossing{'' if crossings == 1 else 's'}."
+    )
+
+
+def _summary(report: Report) -> str:
+    since = (
+        f"{report.elapsed_seconds / 3600:.2f} hours after the snapshot before ({report.previous_hour})"
+        if report.elapsed_seconds is not None
+        else "the first snapshot of this source"
+    )
+    items = report.items
+    words = f"Captured at {format_time(report.captured_at)}, {since}. {_items(items.observed)} observed"
+    words += f", {items.carried:,} carried from earlier" if items.carried else ""
+    words += f", {items.first_seen:,} seen for the first time" if items.first_seen else ""
+    return f"{words}. Origin: {report.origin}."
+
+
+def _crossings(report: Report) -> str:
+    if not report.crossings:
+        return "None in this hour."
+    return _table(
+        ("item", "rule", "mark", "value", "before"),
+        (
+            (
+                plain(c.title or c.item_id),
+                plain(c.rule),
+                _number(c.threshold),
+                _number(c.value),
+                _number(c.previous_value),
+            )
+            for c in report.crossings
+        ),
+    )
+
+
+def _movers(report: Report) -> str:
+    if not report.top_movers:
+        return "Nothing moved, or nothing is known to have moved."
+    return _table(
+        ("item", "counter", "gained", "now"),
+        ((plain(m.title or m.item_id), m.counter, _number(m.delta), _number(m.value)) for m in report.top_movers),
+    )
+
+
+def _corrections(report: Report) -> Iterable[str]:
+    for decision in report.corrections:
+        signed = f"{decision.action} by {plain(decision.by)} at {format_time(decision.made_at)}"
+        yield f"- {signed}: {plain(decision.reason)}"
+
+
+def _items(count: int) -> str:
+    return f"{count:,} item{'' if count == 1 else 's'}"
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return "unknown"
+    return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.2f}"
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

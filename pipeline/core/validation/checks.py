@@ -1,0 +1,259 @@
+"""The checks of a capture, one function each. docs/reliability.md says why each exists.
+
+Each takes the same evidence and returns one Finding. A check whose ground is missing (the items of
+an unreadable listing, the numbers of a listing with broken fields) says that it was not judged
+instead of adding follow-up errors to the one that counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import pandas as pd
+
+from pipeline.core.model import Counter, Finding
+from pipeline.core.validation.decreases import non_decreasing_counts
+from pipeline.core.validation.evidence import Evidence, allowed, is_name
+from pipeline.core.validation.expectations import SAMPLE, Breach, Expectation, breaches
+from pipeline.core.validation.words import NAMED, cell, items, names, records, sentence
+
+CHECKS_VERSION = "1"
+CLOCK_SKEW = timedelta(minutes=5)
+
+
+@dataclass(frozen=True)
+class Check:
+    """``overrulable``: the owner may take a capture as true although this check refuses it."""
+
+    name: str
+    description: str
+    judge: Callable[[Evidence], Finding]
+    overrulable: bool = False
+
+
+# readable_listing ---------------------------------------------------------------------------
+
+
+def readable_listing(evidence: Evidence) -> Finding:
+    problems = evidence.listing.problems
+    frame = pd.DataFrame([vars(problem) for problem in problems], columns=["page", "request", "problem"])
+    broken = breaches(frame, [Expectation("problem", "a page could not be used", pd.Series.isna)])
+    facts = {"pages": evidence.listing.pages, "items": len(evidence.items)}
+    if not broken:
+        return Finding("readable_listing", True, f"All {evidence.listing.pages} pages were read.", facts=facts)
+    reason = "; ".join(
+        f"page {problem.page}: {problem.problem}" if problem.page else problem.problem for problem in problems[:NAMED]
+    )
+    return Finding("readable_listing", False, sentence(reason), broken[0].failing, records(broken[0].rows), facts)
+
+
+# required_fields ----------------------------------------------------------------------------
+
+
+def required_fields(evidence: Evidence) -> Finding:
+    expectations = [
+        Expectation("item_id", "item_id is missing or not a text", is_name),
+        Expectation("title", "title is not a text", _is_text_or_missing),
+        Expectation("url", "url is not a text", _is_text_or_missing),
+        Expectation("published_at", "published_at is not a time with an offset", _is_time_or_missing),
+        Expectation("published_at", "published_at lies in the future", _not_after(evidence)),
+    ]
+    for counter in evidence.counters:
+        expectations += _number_expectations(counter)
+    broken = breaches(evidence.items, expectations)
+    if not broken:
+        return Finding("required_fields", True, "Every item has its fields, with sound types and values.")
+    return Finding(
+        "required_fields",
+        False,
+        sentence("; ".join(f"{b.expectation.words} in {items(b.failing)}" for b in broken)),
+        sum(breach.failing for breach in broken),
+        _field_rows(broken),
+        {b.expectation.words: b.failing for b in broken},
+    )
+
+
+def _number_expectations(counter: Counter) -> list[Expectation]:
+    name = counter.name
+    expectations = [
+        Expectation(name, f"{name} is not a whole number", _is_whole_or_missing),
+        Expectation(name, f"{name} is negative", _is_not_negative),
+    ]
+    if not counter.optional:
+        expectations.insert(0, Expectation(name, f"{name} is missing", pd.Series.notna))
+    return expectations
+
+
+def _of_objects(column: pd.Series, sound: Callable[[Any], bool]) -> pd.Series:
+    """Judge value by value, which only columns of mixed types need: others hold their declared type."""
+    return column.map(sound).astype(bool) if column.dtype == object else pd.Series(True, index=column.index)
+
+
+def _is_text_or_missing(column: pd.Series) -> pd.Series:
+    return _of_objects(column, lambda value: value is None or isinstance(value, str))
+
+
+def _is_time_or_missing(column: pd.Series) -> pd.Series:
+    return _of_objects(column, lambda value: value is None or getattr(value, "tzinfo", None) is not None)
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63
+
+
+def _is_whole_or_missing(column: pd.Series) -> pd.Series:
+    return _of_objects(column, lambda value: value is None or _is_whole(value))
+
+
+def _is_not_negative(column: pd.Series) -> pd.Series:
+    if column.dtype == object:
+        return _of_objects(column, lambda value: not _is_whole(value) or value >= 0)
+    return (column >= 0).fillna(True).astype(bool)
+
+
+def _not_after(evidence: Evidence) -> Callable[[pd.Series], pd.Series]:
+    limit = evidence.listing.captured_at + CLOCK_SKEW
+
+    def sound(column: pd.Series) -> pd.Series:
+        if column.dtype == object:
+            return _of_objects(column, lambda value: getattr(value, "tzinfo", None) is None or value <= limit)
+        return (column <= pd.Timestamp(limit)).fillna(True).astype(bool)
+
+    return sound
+
+
+def _field_rows(broken: Iterable[Breach]) -> tuple[Mapping[str, Any], ...]:
+    rows = [
+        {
+            "item_id": cell(row["item_id"]),
+            "title": cell(row["title"]),
+            "field": breach.expectation.column,
+            "value": cell(row[breach.expectation.column]),
+            "problem": breach.expectation.words,
+        }
+        for breach in broken
+        for _, row in breach.rows.iterrows()
+    ]
+    return tuple(rows[:SAMPLE])
+
+
+# unique_items -------------------------------------------------------------------------------
+
+
+def unique_items(evidence: Evidence) -> Finding:
+    counts = evidence.named.groupby("item_id", sort=False, observed=True).agg(
+        title=("title", "first"), occurrences=("item_id", "size")
+    )
+    broken = breaches(
+        counts.reset_index(), [Expectation("occurrences", "an item stands twice", lambda column: column == 1)]
+    )
+    if not broken:
+        return Finding("unique_items", True, f"{items(len(evidence.items))}, each once.")
+    rows = records(broken[0].rows)
+    missing = _gone(evidence)
+    lost = f" Missing instead: {names(missing)}." if len(missing) else ""
+    return Finding(
+        "unique_items",
+        False,
+        f"Listed more than once: {names(broken[0].rows, broken[0].failing)}.{lost}"
+        " Pages were read while their order moved.",
+        broken[0].failing,
+        rows + tuple(row | {"occurrences": 0} for row in records(missing.head(SAMPLE)[["item_id", "title"]])),
+    )
+
+
+# complete_listing ---------------------------------------------------------------------------
+
+
+def complete_listing(evidence: Evidence) -> Finding:
+    observed = _observed_before(evidence)
+    gone = _gone(evidence)
+    bounds = evidence.bounds
+    most = allowed(bounds.gone_items, bounds.gone_share, len(observed))
+    summary = pd.DataFrame({"items": [len(evidence.items)], "too_many_gone": [len(gone) - most]})
+    broken = breaches(
+        summary,
+        [
+            Expectation("items", "the listing is empty", lambda column: column > 0),
+            Expectation("too_many_gone", "too many items are gone", lambda column: column <= 0),
+        ],
+    )
+    facts = {"items": len(evidence.items), "items_gone": len(gone), "items_gone_allowed": most}
+    reason = f"{items(len(evidence.items))} listed, none gone."
+    if len(gone):
+        reason = f"Gone since the last accepted snapshot: {names(gone)} ({len(gone)} of {len(observed)})."
+    if broken and broken[0].expectation.column == "items":
+        reason = "The listing is empty."
+    elif broken:
+        reason += f" More than {most} at once is taken for a broken listing."
+    elif len(gone):
+        reason += " They are carried with their last values."
+    return Finding("complete_listing", not broken, reason, len(gone), _gone_rows(gone), facts)
+
+
+def _observed_before(evidence: Evidence) -> pd.DataFrame:
+    if evidence.previous is None:
+        return pd.DataFrame({"item_id": [], "title": [], "last_observed_at": []})
+    return evidence.previous[evidence.previous["status"] != "carried"]
+
+
+def _gone(evidence: Evidence) -> pd.DataFrame:
+    observed = _observed_before(evidence)
+    return observed[~observed["item_id"].isin(evidence.named["item_id"])]
+
+
+def _gone_rows(gone: pd.DataFrame) -> tuple[Mapping[str, Any], ...]:
+    return records(gone.head(SAMPLE)[["item_id", "title", "last_observed_at"]])
+
+
+# The order of the checks -------------------------------------------------------------------------------
+
+
+CAPTURE_CHECKS = (
+    Check(
+        "readable_listing",
+        "Every page is what the platform declares, none repeated, within the bounds.",
+        readable_listing,
+    ),
+    Check(
+        "required_fields",
+        "Every item has its fields: types, no nulls, no negatives, times not in the future.",
+        required_fields,
+    ),
+    Check("unique_items", "No item stands twice in the listing.", unique_items),
+    Check(
+        "complete_listing",
+        "The listing is not empty, and no more items are gone at once than the bounds allow.",
+        complete_listing,
+        overrulable=True,
+    ),
+    Check(
+        "non_decreasing_counts",
+        "Each counter keeps its policy against the last accepted value, and no counter falls en masse.",
+        non_decreasing_counts,
+        overrulable=True,
+    ),
+)
+
+_GROUNDS = {
+    "required_fields": ("readable_listing",),
+    "unique_items": ("readable_listing",),
+    "complete_listing": ("readable_listing",),
+    "non_decreasing_counts": ("readable_listing", "required_fields"),
+}
+
+
+def judge(evidence: Evidence) -> tuple[Finding, ...]:
+    """Every check on one capture, in the order of CAPTURE_CHECKS."""
+    findings: dict[str, Finding] = {}
+    for check in CAPTURE_CHECKS:
+        unsound = [ground for ground in _GROUNDS.get(check.name, ()) if not findings[ground].passed]
+        findings[check.name] = (
+            Finding(check.name, True, f"Not judged, since {unsound[0]} failed.", facts={"judged": False})
+            if unsound
+            else check.judge(evidence)
+        )
+    return tuple(findings.values())

@@ -1,0 +1,151 @@
+"""The check that counters keep their policy against what was accepted last, and do not fall en masse."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from pipeline.core.model import Counter, Finding, Trend
+from pipeline.core.text import plain
+from pipeline.core.validation.evidence import Evidence, allowed
+from pipeline.core.validation.expectations import SAMPLE, Breach, Expectation, breaches
+from pipeline.core.validation.words import NAMED, items, records
+
+CHECK = "non_decreasing_counts"
+
+
+def non_decreasing_counts(evidence: Evidence) -> Finding:
+    if evidence.previous is None:
+        return Finding(CHECK, True, "The first snapshot: there is nothing to compare with.")
+    moved = [_moved(evidence, c) for c in evidence.counters if f"{c.name}_before" in evidence.pairs]
+    facts = {"items_compared": len(evidence.pairs)} | {f"{m.name}_fell": len(m.fallen) for m in moved}
+    problems = _problems(moved)
+    if problems:
+        return Finding(
+            CHECK,
+            False,
+            " ".join(problem.reason for problem in problems),
+            sum(problem.failing for problem in problems),
+            tuple(row for problem in problems for row in problem.rows)[:SAMPLE],
+            facts,
+        )
+    tolerated = sum(len(m.fallen) for m in moved)
+    reason = f"{items(len(evidence.pairs))} compared; {tolerated or 'no'} counts fell within their policy."
+    return Finding(CHECK, True, reason, facts=facts)
+
+
+@dataclass(frozen=True)
+class _Moved:
+    """One counter of every item that was accepted before.
+
+    ``frame``: item_id, title, before, now, fell_by, and shortfall: how far below what the policy allows.
+    ``allowed``: how many items may fall at once, whatever the policy.
+    """
+
+    counter: Counter
+    frame: pd.DataFrame
+    allowed: int
+
+    @property
+    def name(self) -> str:
+        return self.counter.name
+
+    @property
+    def fallen(self) -> pd.DataFrame:
+        return self.frame[(self.frame["fell_by"] > 0).fillna(False)]
+
+
+@dataclass(frozen=True)
+class _Problem:
+    reason: str
+    failing: int
+    rows: list[dict[str, Any]]
+
+
+def _moved(evidence: Evidence, counter: Counter) -> _Moved:
+    pairs, bounds = evidence.pairs, evidence.bounds
+    now, before = pairs[counter.name], _last_known(pairs, counter)
+    frame = pairs[["item_id", "title"]].assign(
+        before=before, now=now, fell_by=before - now, shortfall=_shortfall(pairs, counter, before)
+    )
+    return _Moved(counter, frame, allowed(bounds.fallen_items, bounds.fallen_share, len(frame)))
+
+
+def _last_known(pairs: pd.DataFrame, counter: Counter) -> pd.Series:
+    """The last accepted value. Of a counter that was missing last time: the highest, if it must not fall."""
+    before = pairs[f"{counter.name}_before"]
+    kept = {Trend.NEVER_DECREASES: "_max", Trend.TOLERANCE: "_peak"}.get(counter.policy.trend)
+    if kept is not None and f"{counter.name}{kept}" in pairs:
+        return before.fillna(pairs[f"{counter.name}{kept}"])
+    return before
+
+
+def _shortfall(pairs: pd.DataFrame, counter: Counter, before: pd.Series) -> pd.Series:
+    """How far each item is below what its policy allows, in counts; 0 or less is allowed."""
+    now = pairs[counter.name]
+    if counter.policy.trend is Trend.MAY_DECREASE:
+        return pd.Series(0, index=pairs.index)
+    if counter.policy.trend is Trend.NEVER_DECREASES:
+        return before - now
+    peak_column = f"{counter.name}_peak"
+    peak = pairs[peak_column].fillna(before) if peak_column in pairs else before
+    return (peak - now) - peak * counter.policy.tolerance
+
+
+def _problems(moved: list[_Moved]) -> list[_Problem]:
+    """Two calls of Pandera for all counters: a column each, of the items and of how many fell."""
+    shortfalls = pd.DataFrame({m.name: m.frame["shortfall"] for m in moved})
+    excess = pd.DataFrame({m.name: [len(m.fallen) - m.allowed] for m in moved})
+    expected = [Expectation(m.name, f"{m.name} fell", _not_above_zero) for m in moved]
+    below, masses = _by_counter(breaches(shortfalls, expected)), _by_counter(breaches(excess, expected))
+    problems = []
+    for m in moved:
+        if m.name in below:
+            problems.append(_policy_broken(m, below[m.name]))
+        if m.name in masses:
+            problems.append(_fell_en_masse(m, counted=m.name in below))
+    return problems
+
+
+def _not_above_zero(column: pd.Series) -> pd.Series:
+    return ~(column > 0).fillna(False).astype(bool)
+
+
+def _by_counter(broken: Iterable[Breach]) -> dict[str, Breach]:
+    return {breach.expectation.column: breach for breach in broken}
+
+
+def _policy_broken(m: _Moved, breach: Breach) -> _Problem:
+    rows = m.frame.loc[breach.rows.index]
+    reason = f"{m.name} fell for {items(breach.failing)}: {_moves(rows)}; {_policy_words(m.counter)}."
+    return _Problem(reason, breach.failing, _rows(m.name, rows))
+
+
+def _fell_en_masse(m: _Moved, *, counted: bool) -> _Problem:
+    """``counted``: the items stand in the findings already, since they broke their policy too."""
+    reason = (
+        f"{m.name} fell for {len(m.fallen)} of {items(len(m.frame))} at once;"
+        f" more than {m.allowed} is taken for a broken capture."
+    )
+    return _Problem(reason, 0 if counted else len(m.fallen), [] if counted else _rows(m.name, m.fallen.head(SAMPLE)))
+
+
+def _policy_words(counter: Counter) -> str:
+    if counter.policy.trend is Trend.TOLERANCE:
+        return f"it may fall by {counter.policy.tolerance:.1%} of its highest value at most"
+    return "it may never decrease"
+
+
+def _moves(rows: pd.DataFrame) -> str:
+    moves = [
+        f"{plain(str(row['title'] or row['item_id']))} from {row['before']:,} to {row['now']:,}"
+        for row in rows.head(NAMED).to_dict("records")
+    ]
+    return ", ".join(moves) + (" and more" if len(rows) > NAMED else "")
+
+
+def _rows(counter: str, rows: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{"counter": counter, **row} for row in records(rows[["item_id", "title", "before", "now", "fell_by"]])]

@@ -1,0 +1,40 @@
+"""Names in Dagster's graph: the assets, jobs, schedule, sensor and pool of a source."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from pipeline.core.model import Source
+
+RAW, SNAPSHOT, DELTA, REPORT = "raw_snapshot", "validated_snapshot", "hourly_delta", "threshold_report"
+ASSETS = (RAW, SNAPSHOT, DELTA, REPORT)
+SOURCE_TAG = "ratchet/source"
+
+
+def asset_key(source: Source, asset: str) -> dg.AssetKey:
+    return dg.AssetKey([source.name, asset])
+
+
+def pool(source: Source) -> str:
+    """Runs of one source queue behind each other (dagster.yaml: run granularity, limit 1)."""
+    return f"source_{source.name}"
+
+
+def notify_pool(source: Source) -> str:
+    """Messages of one source go out one after the other, and wait for no capture."""
+    return f"messages_{source.name}"
+
+
+def capture_job(source: Source) -> str:
+    """Observes the present hour: the four assets and their checks."""
+    return f"{source.name}_capture"
+
+
+def history_job(source: Source) -> str:
+    """Works a stretch of the past into the history and tells Dagster of it."""
+    return f"{source.name}_history"
+
+
+def notify_job(source: Source) -> str:
+    """Sends what one report has to say."""
+    return f"{source.name}_notify"

@@ -1,0 +1,182 @@
+"""What Dagster's UI shows of an hour: numbers that plot over time, schemas, small tables, a picture.
+
+Text from a platform goes into tables and plain text only, where no markup takes effect.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import dagster as dg
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.core.capture import Ended, read_head, read_pages
+from pipeline.core.hours import Hour, format_time
+from pipeline.core.lake import DELTA, REPORT, VALIDATED, CaptureRef, SourceLake
+from pipeline.core.lineage import read_lineage
+from pipeline.core.model import Counter, Finding
+from pipeline.core.records import Lineage, Report
+from pipeline.core.report.build import exact_sum
+from pipeline.core.report.markdown import coverage_words
+from pipeline.core.report.picture import movers_picture
+from pipeline.core.snapshots import read_table
+
+Metadata = dict[str, Any]
+PREVIEW_ROWS = 5
+TABLE_ROWS = 25
+
+_COLUMNS = {
+    "item_id": "the platform's own name of the item",
+    "title": "as the platform gave it last",
+    "url": "where a person can look at the item",
+    "published_at": "when the item appeared (UTC)",
+    "captured_at": "when this capture began (UTC)",
+    "status": "observed, carried (not listed this time), or corrected (lowered by the owner)",
+    "last_observed_at": "when the item was last listed (UTC)",
+    "checks_version": "version of the checks that the capture passed",
+    "previous_captured_at": "when the item was last observed before (UTC)",
+    "elapsed_seconds": "time that the delta spans",
+}
+
+
+def raw_metadata(lake: SourceLake, capture: CaptureRef) -> Metadata:
+    head = read_head(lake, capture)
+    ended = next(part for part in read_pages(lake, capture) if isinstance(part, Ended))
+    return {
+        "captured_at": dg.MetadataValue.timestamp(capture.captured_at),
+        "origin": head.origin.value,
+        "pages": ended.pages,
+        "bytes_received": ended.bytes,
+        "bytes_stored": lake.raw(capture).stat().st_size,
+        "file": dg.MetadataValue.path(lake.raw(capture)),
+    }
+
+
+def snapshot_metadata(lake: SourceLake, hour: Hour) -> Metadata:
+    path = lake.path(VALIDATED, hour)
+    lineage, table = read_lineage(path), read_table(path)
+    carried = pc.sum(pc.equal(table["status"], "carried")).as_py() or 0
+    return {
+        **_table_metadata(table, lineage.terms.counters),
+        "items_observed": len(table) - carried,
+        "items_carried": carried,
+        **_totals(table, lineage),
+        "capture": lineage.capture,
+        "compared_with": lineage.previous_hour or "nothing: the first snapshot",
+        "file": dg.MetadataValue.path(path),
+    }
+
+
+def delta_metadata(lake: SourceLake, hour: Hour) -> Metadata:
+    path = lake.path(DELTA, hour)
+    lineage, table = read_lineage(lake.path(VALIDATED, hour)), read_table(path)
+    return {
+        **_table_metadata(table, lineage.terms.counters),
+        "since": lineage.previous_hour or "nothing: the first snapshot",
+        "file": dg.MetadataValue.path(path),
+    }
+
+
+def report_metadata(lake: SourceLake, report: Report) -> Metadata:
+    picture = movers_picture(report)
+    path = lake.path(REPORT, Hour.parse(report.hour))
+    day = report.coverage["24h"]
+    metadata: Metadata = {"largest_gains": _inline(picture) if picture else None}
+    if report.crossings:
+        metadata["crossed"] = rows_table(
+            {
+                "item": crossing.title or crossing.item_id,
+                "rule": crossing.rule,
+                "mark": crossing.threshold,
+                "value": _rounded(crossing.value),
+                "before": _rounded(crossing.previous_value),
+            }
+            for crossing in report.crossings
+        )
+    if report.top_movers:
+        metadata["top_movers"] = rows_table(
+            {"item": mover.title or mover.item_id, "counter": mover.counter, "gained": mover.delta, "now": mover.value}
+            for mover in report.top_movers
+        )
+    metadata["crossings"] = len(report.crossings)
+    for counter, movement in report.movement.items():
+        metadata[f"{counter}_gained"] = movement.delta
+        metadata[f"{counter}_items_moved"] = movement.items_moved
+    metadata |= {
+        "hours_since_previous": _rounded(report.elapsed_seconds and report.elapsed_seconds / 3600),
+        "coverage_24h": day.observed / day.hours,
+        "coverage": coverage_words(report.coverage["30d"]) + " in the last 30 days",
+        "simulated": report.simulated,
+        "file": dg.MetadataValue.path(path),
+    }
+    return {name: value for name, value in metadata.items() if value is not None}
+
+
+def _inline(picture: bytes) -> dg.MarkdownMetadataValue:
+    return dg.MetadataValue.md(f"![largest gains](data:image/svg+xml;base64,{base64.b64encode(picture).decode()})")
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 2)
+
+
+def finding_metadata(finding: Finding) -> Metadata:
+    metadata: Metadata = {"reason": finding.reason, "failing": finding.failing, **finding.facts}
+    if finding.rows:
+        metadata["failing_items"] = rows_table(finding.rows)
+        if finding.failing > TABLE_ROWS:
+            metadata["failing_items_shown"] = f"the first {TABLE_ROWS} of {finding.failing}"
+    return metadata
+
+
+def rows_table(rows: Iterable[Mapping[str, Any]]) -> dg.TableMetadataValue:
+    """A table of plain cells, cut to TABLE_ROWS. Every row gets every column."""
+    shown = [row for row, _ in zip(rows, range(TABLE_ROWS), strict=False)]
+    names = list(dict.fromkeys(name for row in shown for name in row))
+    return dg.MetadataValue.table(
+        records=[dg.TableRecord({name: _cell(row.get(name)) for name in names}) for row in shown],
+        schema=dg.TableSchema(columns=[dg.TableColumn(name, _type_of(shown, name)) for name in names]),
+    )
+
+
+def _table_metadata(table: pa.Table, counters: Iterable[Counter]) -> Metadata:
+    descriptions = _COLUMNS | _counter_columns(counters)
+    return {
+        "dagster/row_count": len(table),
+        "dagster/column_schema": dg.TableSchema(
+            columns=[dg.TableColumn(f.name, str(f.type), descriptions.get(f.name)) for f in table.schema]
+        ),
+        "preview": rows_table(table.slice(0, PREVIEW_ROWS).to_pylist()),
+    }
+
+
+def _counter_columns(counters: Iterable[Counter]) -> dict[str, str]:
+    described: dict[str, str] = {}
+    for counter in counters:
+        described |= {
+            counter.name: f"cumulative; policy {counter.policy.trend}",
+            f"{counter.name}_max": "highest accepted value; milestones are judged on it",
+            f"{counter.name}_peak": "highest value since the last correction; the tolerance is measured from it",
+            f"{counter.name}_delta": "change since the item was last observed; null where that is unknown",
+            f"{counter.name}_per_hour": "the change over the elapsed time",
+        }
+    return described
+
+
+def _totals(table: pa.Table, lineage: Lineage) -> Metadata:
+    sums = {c.name: exact_sum(table[c.name]) for c in lineage.terms.counters}
+    return {f"total_{name}": total for name, total in sums.items() if total is not None}
+
+
+def _cell(value: Any) -> str | int | float | bool | None:
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    return format_time(value) if hasattr(value, "tzinfo") else str(value)
+
+
+def _type_of(rows: Iterable[Mapping[str, Any]], name: str) -> str:
+    kinds = {type(row.get(name)) for row in rows} - {type(None)}
+    return {int: "int", float: "float", bool: "bool"}.get(kinds.pop(), "string") if len(kinds) == 1 else "string"

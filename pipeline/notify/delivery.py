@@ -1,0 +1,172 @@
+"""Delivery: one message, once per channel, with a receipt in the lake. The only module that imports apprise.
+
+A receipt is written after the channel took the message. Whoever is killed between the two sends
+the message again the next time, and so does a channel that took it but answered too late:
+delivery is at least once there, exactly once otherwise. That two processes do not send at the
+same time is the caller's part (the lock of the source).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+import msgspec
+
+from pipeline.core.records import Receipt
+from pipeline.notify.wording import Message
+
+if TYPE_CHECKING:
+    from apprise import AppriseResult
+
+PATIENCE_SECONDS = 30.0
+"""How long one channel may take in all. Within it apprise waits 4 s for a connection and 4 s for
+each answer, unless the address says otherwise (``?cto=`` and ``?rto=``)."""
+
+_SCHEME = re.compile(r"([a-z][a-z0-9]{1,19})://")
+_HTTP_STATUS = re.compile(r"\berror=(\d{3})\b")
+
+
+class Receipts(Protocol):
+    """What was delivered to whom; the lake keeps it as ``receipts/<key>.json``."""
+
+    def has(self, key: str) -> bool: ...
+
+    def put(self, key: str, receipt: Mapping[str, Any]) -> None:
+        """Publish atomically. Refuses to replace a receipt."""
+        ...
+
+
+@dataclass(frozen=True)
+class Channel:
+    """One place that takes messages, known by an address that holds its secrets.
+
+    ``address`` is an apprise URL (``discord://...``) or the webhook URL that the service itself
+    shows (``https://discord.com/api/webhooks/...``). ``id`` is all that is ever shown or stored
+    of it: the scheme and 32 bits of a scrypt digest of the address. So many addresses share each
+    value that none can be read back from it, and scrypt makes trying a list of passwords against
+    a receipt slow. Another address, a new token for example, is another channel.
+    """
+
+    address: str = field(repr=False)
+    id: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        scheme = _SCHEME.match(self.address.lower())
+        digest = hashlib.scrypt(
+            self.address.encode("utf-8", "surrogatepass"), salt=b"ratchet channel", n=2**14, r=8, p=1, dklen=4
+        )
+        object.__setattr__(self, "id", f"{scheme[1] if scheme else 'unreadable'}-{digest.hex()}")
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """What became of one message at one channel. ``detail`` says in plain words why it failed."""
+
+    channel: str
+    result: Literal["sent", "already", "failed"]
+    detail: str = ""
+
+
+def deliver(
+    message: Message,
+    channels: Sequence[str],
+    *,
+    key: str,
+    receipts: Receipts,
+    now: Callable[[], datetime],
+) -> list[Delivery]:
+    """Send ``message`` to each address in ``channels`` that has no receipt for ``key``.
+
+    Channels are tried one after the other and each is bounded by PATIENCE_SECONDS; one that fails
+    holds back no other, and the next call with the same ``key`` sends only where no receipt is.
+    The caller has to look for ``failed`` in the result, which has one Delivery per channel in
+    order. ``key`` names the occasion (``2026-11-22T14-crossings``); a receipt's own key is
+    ``<key>--<channel id>``. What ``receipts`` raises goes through: nothing more is sent while
+    receipts can't be written.
+    """
+    return [_deliver_to(Channel(address), message, key, receipts, now) for address in channels]
+
+
+def receipt_key(key: str, channel: Channel) -> str:
+    """Names the receipt of the occasion ``key`` at one channel."""
+    return f"{key}--{channel.id}"
+
+
+def _deliver_to(
+    channel: Channel, message: Message, key: str, receipts: Receipts, now: Callable[[], datetime]
+) -> Delivery:
+    name = receipt_key(key, channel)
+    if receipts.has(name):
+        return Delivery(channel.id, "already")
+    fault = _send(message, channel)
+    if fault is not None:
+        return Delivery(channel.id, "failed", fault)
+    receipt = Receipt(key, channel.id, now().astimezone(UTC), message.title, message.crossings)
+    receipts.put(name, msgspec.to_builtins(receipt))
+    return Delivery(channel.id, "sent")
+
+
+def _send(message: Message, channel: Channel) -> str | None:
+    """Hand ``message`` to the channel; None when it took it, else why not, without any secret."""
+    from apprise import Apprise, AppriseAsset, NotifyFormat
+
+    _keep_addresses_out_of_logs()
+    asset = AppriseAsset(
+        app_id="Ratchet",
+        app_desc="Ratchet",
+        # Apprise would add its own pictures, by address, to messages.
+        image_url_mask="",
+        image_url_logo="",
+        # A redirected POST arrives as a GET without the message, and its 200 would look like success.
+        http_redirects=False,
+        service_timeout=PATIENCE_SECONDS,
+    )
+    service = Apprise.instantiate(channel.address, asset=asset)
+    if service is None:
+        return (
+            "Its address is not one that apprise understands. Compare it with the form that "
+            "https://appriseit.com/services/ gives for the service."
+        )
+    # An address may say ?optional=yes, which makes apprise report a failure as success.
+    service.optional = False
+    # TEXT, said out loud, makes apprise escape for channels that render HTML or Markdown, and keeps
+    # its Slack plugin from building <!channel> out of the text.
+    with Apprise(service, asset=asset).notify(
+        message.body, title=message.title, body_format=NotifyFormat.TEXT
+    ) as result:
+        return None if result else _why_not(result)
+
+
+def _why_not(result: AppriseResult) -> str:
+    from apprise.result import AppriseResultStatus
+
+    if result.status == AppriseResultStatus.TIMEOUT:
+        what = f"It did not take the message within {PATIENCE_SECONDS:g} seconds."
+    elif statuses := [found[1] for entry in result.logs() if (found := _HTTP_STATUS.search(entry.message))]:
+        what = f"It answered with HTTP status {statuses[-1]}."
+    else:
+        what = "It could not be reached, did not answer in time, or refused the message."
+    return f"{what} The next delivery tries it again; if it lasts, check its address and the service behind it."
+
+
+def _keep_addresses_out_of_logs() -> None:
+    """Apprise and urllib3 log whole addresses, tokens included, at several levels.
+
+    They are silenced for the life of the process, not only while sending: a worker that apprise
+    stopped waiting for may log later.
+    """
+    logging.getLogger("apprise").addFilter(_reduce_to_status)
+    logging.getLogger("urllib3").setLevel(logging.CRITICAL + 1)
+
+
+def _reduce_to_status(record: logging.LogRecord) -> bool:
+    """Leave nothing of an apprise record but the HTTP status that a channel answered with."""
+    status = _HTTP_STATUS.search(record.getMessage())
+    record.msg, record.args = (status[0] if status else ""), ()
+    return status is not None

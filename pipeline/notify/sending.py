@@ -1,0 +1,153 @@
+"""Which reports have something to say, and saying it: the same code for the sensor and for `ratchet collect`.
+
+Only news is told. A report is news when a live run made it of a capture that passed at once, and
+no later hour was reported before it. What a correction or a late capture works into the history
+is never told, nor what follows from it in the hours after.
+
+A milestone is told to a channel once, also where a rejected capture lets a later one pass it
+again: its receipts of the last REMEMBERED_HOURS say what it was told. Receipts are looked for by
+name and read only where a message is about to go.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from pipeline.core.errors import ChannelFault
+from pipeline.core.history import read_report
+from pipeline.core.hours import Hour
+from pipeline.core.lake import REPORT, VALIDATED, CaptureRef, SourceLake
+from pipeline.core.lineage import read_lineage
+from pipeline.core.model import Origin, RuleKind, Source
+from pipeline.core.records import Receipt, Report, decode
+from pipeline.notify.delivery import Channel, Delivery, deliver, receipt_key
+from pipeline.notify.wording import crossing_name, crossings_message
+
+HOURS_WORTH_TELLING = 48
+REMEMBERED_HOURS = 31 * 24
+
+
+class _Making(msgspec.Struct, frozen=True):
+    """What a report, the first of its hour or a later one, says of how it was made."""
+
+    captured_at: datetime
+    previous_hour: str | None
+
+
+def unsent(lake: SourceLake, source: Source, first: Hour) -> list[Hour]:
+    """Hours from ``first`` on whose report has something that a channel was not told, oldest first."""
+    return [hour for hour in lake.accepted_hours(first) if _pending(lake, source, hour)]
+
+
+def send_unsent(lake: SourceLake, source: Source, now: Callable[[], datetime]) -> list[Delivery]:
+    """Send every report of the last two days that has something unsent.
+
+    Raises as `send_report` does, after all of them were tried.
+    """
+    recent = Hour.of(now()) + -HOURS_WORTH_TELLING
+    deliveries = [
+        delivery for hour in unsent(lake, source, recent) for delivery in _deliver_report(lake, source, hour, now)
+    ]
+    return _all_sent(source, deliveries)
+
+
+def send_report(lake: SourceLake, source: Source, hour: Hour, now: Callable[[], datetime]) -> list[Delivery]:
+    """One grouped message to each channel that has no receipt for this report; nothing for a quiet hour.
+
+    Raises ChannelFault after all channels were tried, where one did not take it, and SourceBusy
+    while another process is sending.
+    """
+    return _all_sent(source, _deliver_report(lake, source, hour, now))
+
+
+def _deliver_report(lake: SourceLake, source: Source, hour: Hour, now: Callable[[], datetime]) -> list[Delivery]:
+    if not _pending(lake, source, hour):
+        return []
+    with lake.sending():
+        # Looked up again under the lock: another process may have sent in between.
+        return [
+            delivery
+            for address, content in _pending(lake, source, hour)
+            for delivery in deliver(crossings_message(content), [address], key=_key(lake, hour), receipts=lake, now=now)
+        ]
+
+
+def _all_sent(source: Source, deliveries: list[Delivery]) -> list[Delivery]:
+    failed = [delivery for delivery in deliveries if delivery.result == "failed"]
+    if not failed:
+        return deliveries
+    details = {delivery.channel: delivery.detail for delivery in failed}
+    counts = Counter(delivery.channel for delivery in failed)
+    raise ChannelFault(
+        " ".join(
+            f"{count} {'message' if count == 1 else 'messages'} of {source.name} did not reach {channel}: "
+            f"{details[channel]}"
+            for channel, count in counts.items()
+        ),
+        "All other messages and channels were tried. Check the address of the channel in .env; "
+        f"what was not sent is tried again for {HOURS_WORTH_TELLING} hours.",
+    )
+
+
+def _pending(lake: SourceLake, source: Source, hour: Hour) -> list[tuple[str, dict[str, Any]]]:
+    """Each address that has to be told of the hour, with the report as it is told there."""
+    if not source.notify or not lake.exists(REPORT, hour):
+        return []
+    key = _key(lake, hour)
+    without = [address for address in source.notify if not lake.has(receipt_key(key, Channel(address)))]
+    if not without:
+        return []
+    report = read_report(lake, hour)
+    if not report.crossings or not _is_news(lake, hour, report):
+        return []
+    content: dict[str, Any] = msgspec.to_builtins(report)
+    pending = []
+    for address in without:
+        told = _milestones_told(lake, hour, Channel(address), content["crossings"])
+        left = [crossing for crossing in content["crossings"] if crossing_name(crossing) not in told]
+        if left:
+            pending.append((address, {**content, "crossings": left}))
+    return pending
+
+
+def _milestones_told(lake: SourceLake, hour: Hour, channel: Channel, crossings: Sequence[dict[str, Any]]) -> set[str]:
+    """Those of the hour's milestones that a receipt of the channel names; other rules may speak again."""
+    milestones = {crossing_name(crossing) for crossing in crossings if crossing["kind"] == RuleKind.CROSSES}
+    if not milestones:
+        return set()
+    receipts = lake.receipts(hour + -REMEMBERED_HOURS, channel.id)
+    return milestones & {name for path in receipts for name in decode(path, Receipt).crossings}
+
+
+def _is_news(lake: SourceLake, hour: Hour, report: Report) -> bool:
+    """Whether a live run made the report in its turn, not a rebuild, a replay or an import."""
+    if report.origin is not Origin.LIVE or report.corrections:
+        return False
+    capture = CaptureRef(hour, read_lineage(lake.path(VALIDATED, hour)).capture)
+    if lake.quarantine(capture).exists():
+        return False  # refused in its turn; a correction elsewhere let it pass
+    former = (decode(path, _Making) for path in lake.superseded(REPORT, hour))
+    if any(making.captured_at == report.captured_at for making in former):
+        return False  # the same capture was reported before; that of another one was rejected
+    later = lake.accepted_hours(hour + 1, hour + HOURS_WORTH_TELLING)
+    return not any(_was_made_without(lake, each, hour) for each in later if lake.exists(REPORT, each))
+
+
+def _was_made_without(lake: SourceLake, later: Hour, hour: Hour) -> bool:
+    """Whether the first report of a later hour did not know of this one, which then was worked in behind it."""
+    path: Path = next(iter(lake.superseded(REPORT, later)), lake.path(REPORT, later))
+    previous = decode(path, _Making).previous_hour
+    return previous is None or previous < hour.key
+
+
+def _key(lake: SourceLake, hour: Hour) -> str:
+    """Names the occasion: the hour, and which of its captures where the owner rejected those before."""
+    former = {decode(path, _Making).captured_at for path in lake.superseded(REPORT, hour)}
+    others = len(former - {decode(lake.path(REPORT, hour), _Making).captured_at}) if former else 0
+    return f"{hour.key}-crossings" + (f"-{others + 1}" if others else "")

@@ -1,0 +1,135 @@
+"""The words of a message: a report's crossings become one grouped text.
+
+Only pure functions of a report live here; `delivery` sends what they return.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from textwrap import shorten
+from typing import Any
+
+from pipeline.core.hours import parse_time
+from pipeline.core.text import plain
+
+MAX_LINES = 10
+MAX_ITEM_LINES = 1_300
+"""Characters of all item lines. With what stands around them a message stays below Discord's 2,000."""
+
+
+@dataclass(frozen=True)
+class Message:
+    """One grouped message: plain text that also reads the same where a channel renders Markdown.
+
+    ``crossings`` names what it tells (``rule|item|threshold``), for its receipts.
+    """
+
+    title: str
+    body: str
+    crossings: tuple[str, ...] = ()
+
+
+def crossings_message(report: Mapping[str, Any]) -> Message:
+    """One message for all crossings of one report (the content of ``report/<hour>.json``).
+
+    A line an item, the highest mark first, at most MAX_LINES of them; several milestones of one
+    counter that an item passed at once are told as the highest. Raises ValueError for a report
+    without crossings: a quiet hour has no message.
+    """
+    crossings = report["crossings"]
+    if not crossings:
+        raise ValueError(f"the report of {report['hour']} has no crossings; quiet hours send no message")
+    items: dict[str, list[Mapping[str, Any]]] = {}
+    for crossing in sorted(crossings, key=lambda crossing: -crossing["threshold"]):
+        items.setdefault(crossing["item_id"], []).append(crossing)
+    lines = _fitting([_item_line(of_item) for of_item in items.values()])
+    if len(lines) < len(items):
+        lines.append(f"and {len(items) - len(lines)} more")
+    movement = _movement_line(report)
+    if movement:
+        lines.append(movement)
+    if report["simulated"]:
+        lines.insert(0, "These numbers are simulated; there is no real account behind them.")
+    return Message(
+        title=_headline(report, len(items)),
+        body="\n".join(lines),
+        crossings=tuple(map(crossing_name, crossings)),
+    )
+
+
+def crossing_name(crossing: Mapping[str, Any]) -> str:
+    """Names a crossing in receipts: a milestone has the same name in whichever hour it is passed."""
+    return f"{crossing['rule']}|{crossing['item_id']}|{crossing['threshold']:.15g}"
+
+
+def _headline(report: Mapping[str, Any], items: int) -> str:
+    label = "SIMULATED " if report["simulated"] else ""
+    noun = "item" if items == 1 else "items"
+    seen = f"{parse_time(report['captured_at']):%Y-%m-%d %H:%M} UTC"
+    return f"{label}{plain(report['source'])}: {items} {noun} passed a mark (seen {seen})"
+
+
+def _fitting(lines: Sequence[str]) -> list[str]:
+    fitting: list[str] = []
+    for line in lines[:MAX_LINES]:
+        if sum(map(len, fitting)) + len(line) > MAX_ITEM_LINES:
+            break
+        fitting.append(line)
+    return fitting
+
+
+def _item_line(crossings: Sequence[Mapping[str, Any]]) -> str:
+    """``- 1,000 views (now 1,012): “Title”``: our words first, so that the title of a script
+    written from right to left does not turn the line around.
+
+    ``crossings`` are those of one item, the highest threshold first.
+    """
+    milestones: set[str] = set()
+    marks = []
+    for crossing in crossings:
+        if crossing["kind"] == "crosses":
+            if crossing["counter"] in milestones:
+                continue
+            milestones.add(crossing["counter"])
+        marks.append(_mark(crossing))
+    first = crossings[0]
+    title = plain(first["title"] or "", 80) or plain(first["item_id"], 80)
+    return f"- {shorten('; '.join(marks), 200, placeholder=' …')}: “{title}”"
+
+
+def _mark(crossing: Mapping[str, Any]) -> str:
+    counter = plain(crossing["counter"])
+    threshold, value = _number(crossing["threshold"]), _number(crossing["value"])
+    match crossing["kind"]:
+        case "crosses":
+            return f"{threshold} {counter} (now {value})"
+        case "rate_above":
+            per = "minute" if crossing["rule"].endswith("/minute") else "hour"
+            return f"{value} {counter} per {per}, more than {threshold}"
+        case "gained":
+            gain = f"{crossing['threshold']:.0%}" if crossing["rule"].endswith(" share") else threshold
+            return f"{counter} up by {gain} or more (now {value})"
+        case "above" | "below" as side:
+            return f"{counter} {side} {threshold} (now {value})"
+        case other:
+            raise ValueError(f"no words for a crossing of kind {other!r}; add them to {__name__}")
+
+
+def _movement_line(report: Mapping[str, Any]) -> str | None:
+    """What the whole catalogue did since the observation before; None where there was none."""
+    if not report["elapsed_seconds"]:
+        return None
+    moved = [
+        f"{plain(counter)} {movement['delta']:+,} ({movement['items_moved']:,} moved)"
+        for counter, movement in report["movement"].items()
+        if movement["delta"] is not None  # None while no item has a predecessor
+    ]
+    hours = f"{report['elapsed_seconds'] / 3600:.1f} h"
+    return shorten(f"All items in {hours}: {', '.join(moved)}", 300, placeholder=" …") if moved else None
+
+
+def _number(value: float) -> str:
+    if value == int(value):
+        return f"{value:,.0f}"
+    return f"{value:,.2f}" if abs(value) >= 1 else f"{value:.3g}"

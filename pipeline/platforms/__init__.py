@@ -1,0 +1,24 @@
+"""Where counters live: one adapter a module, and the HTTP client that they share.
+
+An adapter holds what Ratchet knows about one platform (`protocol` says what that is); `client`
+is the only module that opens a connection. Adapters are named here and imported when a source
+asks for one, so that a platform's libraries cost nothing to those who do not use it.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pipeline.platforms.protocol import Platform
+
+KINDS: dict[str, str] = {"note": "pipeline.platforms.note:Note"}
+"""The `kind` of a source's platform, and where its adapter lies as "module:Class"."""
+
+
+def adapter(kind: str) -> type[Platform]:
+    """The adapter's class of one kind of platform. Raises KeyError for an unknown kind."""
+    module, _, name = KINDS[kind].partition(":")
+    found: type[Platform] = getattr(import_module(module), name)
+    return found

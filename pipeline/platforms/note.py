@@ -1,0 +1,204 @@
+"""note.com: the views, likes and comments of one author's articles.
+
+note.com documents no API; its own dashboard asks for what is asked for here, and the clients named
+below, written independently of each other, agree on it.
+
+Listing   GET /api/v1/stats/pv?filter=all&page=N&sort=pv with the cookie _note_session_v5, until
+          data.last_page is true. data.note_stats is a list of articles (public code:
+          ganden0807-collab/note-stats-tracker scripts/fetch_stats.py, sekinet813/noteDailyReportGAS).
+          Pages of a list that is sorted by views can shift while they are read.
+Detail    GET /api/v3/notes/<key>; data.publish_at is the time of publication. Asked once per
+          article, at most DETAILS_PER_CAPTURE in one capture; the others follow with later captures.
+
+    views       read_count     never decreases
+    likes       like_count     may decrease: a like can be withdrawn
+    comments    comment_count  never decreases
+    item_id     key            "n" and some letters and digits
+    title       name
+    url         https://note.com/<user.urlname>/n/<key>, or https://note.com/notes/<key> where the
+                reply names no user (both forms are in public use)
+    published_at  publish_at of the detail
+
+The policies are what a recorded account showed over 158 captures. The totals of the newer GraphQL
+dashboard differ from read_count by about 8 %; the two must not be mixed in one series. A dead
+session shows as 401 or 403, or as status 200 with "error". A body without data.note_stats can be
+that or a change of the platform: it is kept, refused and shown.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Container, Generator, Mapping
+from dataclasses import replace
+from datetime import datetime
+from http import HTTPStatus
+from itertools import count
+from typing import Any, ClassVar, Literal, TypeVar
+from urllib.parse import quote
+
+import msgspec
+from pydantic import BaseModel, Field, SecretStr
+
+from pipeline.core.errors import DeadSession
+from pipeline.core.hours import parse_time
+from pipeline.core.model import Policy, Trend
+from pipeline.platforms.protocol import Columns, Page, Request, Unreadable
+
+DETAILS_PER_CAPTURE = 200
+
+_DETAIL = "/api/v3/notes/"
+_DETAIL_KEPT = {"key", "name", "publish_at"}
+_SAFE_KEY = re.compile(r"[A-Za-z0-9_-]{1,100}")
+_FieldsT = TypeVar("_FieldsT")
+
+
+class _Article(msgspec.Struct):
+    """One row of the listing. Any value is let through: the checks judge it, and name the item."""
+
+    key: Any = None
+    name: Any = None
+    user: Any = None
+    read_count: Any = None
+    like_count: Any = None
+    comment_count: Any = None
+
+
+class _Listing(msgspec.Struct):
+    note_stats: list[_Article]
+    last_page: bool
+
+
+class _Detail(msgspec.Struct):
+    key: str
+    publish_at: Any = None
+
+
+class _Reply(msgspec.Struct):
+    data: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    error: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
+class Note(BaseModel, frozen=True, extra="forbid"):
+    """One account on note.com, read with the session of its owner."""
+
+    kind: Literal["note"] = "note"
+    session_cookie: SecretStr = Field(min_length=1)
+    base_url: str = Field(default="https://note.com", pattern=r"^https?://[A-Za-z0-9.-]+(:\d{1,5})?/?$")
+    requests_per_second: float = Field(default=1.0, gt=0)
+
+    default_policies: ClassVar[Mapping[str, Policy]] = {
+        "views": Policy(Trend.NEVER_DECREASES),
+        "likes": Policy(Trend.MAY_DECREASE),
+        "comments": Policy(Trend.NEVER_DECREASES),
+    }
+    login_hint: ClassVar[str] = (
+        "Log in to note.com with a browser, copy the value of its cookie _note_session_v5 into the variable"
+        " that the source's session_cookie names, and collect again."
+    )
+
+    @property
+    def credential(self) -> str:
+        return self.session_cookie.get_secret_value()
+
+    def headers(self) -> Mapping[str, str]:
+        return {"Accept": "application/json", "Cookie": f"_note_session_v5={self.credential}"}
+
+    def ask(self, known: Container[str]) -> Generator[Request, Page, None]:
+        """The listing to its last page, then the details of articles that are not ``known``.
+
+        A key that could mean another address when it stands in a path is not asked for.
+        """
+        keys: dict[str, None] = {}
+        for number in count(1):
+            page = yield Request("/api/v1/stats/pv", {"filter": "all", "page": str(number), "sort": "pv"})
+            if _has_error(page.body):
+                raise DeadSession(
+                    f"{page.request} answered 200 with an error instead of articles", self.login_hint, status=200
+                )
+            listing = _decode(page, _Listing)
+            for article in listing.note_stats:
+                if isinstance(article.key, str) and _SAFE_KEY.fullmatch(article.key):
+                    keys[article.key] = None
+            if listing.last_page:
+                break
+        for key in [key for key in keys if key not in known][:DETAILS_PER_CAPTURE]:
+            page = yield Request(_DETAIL + key, optional=True)
+            if page.status != HTTPStatus.NOT_FOUND and _decode(page, _Detail).key != key:
+                raise Unreadable(f"{page.request} was answered with another article")
+
+    def trim(self, page: Page) -> Page:
+        """A detail without the article's text and its author's profile: only what `read` takes from it."""
+        if not page.request.startswith(f"GET {_DETAIL}") or page.status != HTTPStatus.OK:
+            return page
+        try:
+            data = msgspec.json.decode(page.body)["data"]
+            kept = {name: data[name] for name in _DETAIL_KEPT if name in data}
+            dropped = tuple(sorted(data.keys() - _DETAIL_KEPT))
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, TypeError, KeyError, AttributeError):
+            return page  # not a detail at all: evidence for the checks
+        return replace(page, body=msgspec.json.encode({"data": kept}), dropped=dropped)
+
+    def read(self, page: Page) -> Columns:
+        """The articles of a listing page, or the time of publication that a detail page tells."""
+        if page.status == HTTPStatus.NOT_FOUND:
+            return {"item_id": []}
+        if page.request.startswith(f"GET {_DETAIL}"):
+            detail = _decode(page, _Detail)
+            return {"item_id": [detail.key], "published_at": [_time(detail.publish_at)]}
+        articles = _decode(page, _Listing).note_stats
+        return {
+            "item_id": [article.key for article in articles],
+            "title": [article.name for article in articles],
+            "url": [_url(article) for article in articles],
+            "published_at": [None] * len(articles),
+            "views": [article.read_count for article in articles],
+            "likes": [article.like_count for article in articles],
+            "comments": [article.comment_count for article in articles],
+        }
+
+
+def _decode(page: Page, shape: type[_FieldsT]) -> _FieldsT:
+    """What "data" of a reply holds. Raises Unreadable where it is not of the declared shape."""
+    try:
+        reply = msgspec.json.decode(page.body, type=_Reply)
+        if _is_error(reply):
+            raise Unreadable(f"{page.request} answered with an error where articles were due")
+        if reply.data is msgspec.UNSET:
+            raise Unreadable(f"{page.request} answered without data")
+        return msgspec.json.decode(reply.data, type=shape)
+    except msgspec.ValidationError as error:
+        raise Unreadable(f"{page.request} is not of the shape that note.com has: {error}") from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Unreadable(f"{page.request} is not JSON: {error}") from None
+
+
+def _is_error(reply: _Reply) -> bool:
+    return reply.error is not msgspec.UNSET and bytes(reply.error) != b"null"
+
+
+def _has_error(body: bytes) -> bool:
+    """Whether this is how note.com answers 200 to a session that it no longer knows."""
+    try:
+        return _is_error(msgspec.json.decode(body, type=_Reply))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False  # something else, which is for the checks to name
+
+
+def _url(article: _Article) -> str | None:
+    if not isinstance(article.key, str):
+        return None
+    key = quote(article.key, safe="")
+    user = article.user.get("urlname") if isinstance(article.user, dict) else None
+    if isinstance(user, str) and user:
+        return f"https://note.com/{quote(user, safe='')}/n/{key}"
+    return f"https://note.com/notes/{key}"
+
+
+def _time(value: Any) -> datetime | Any:
+    """A time where ``value`` is the text of one with its offset, else ``value`` as it was sent."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return parse_time(value)
+    except (ValueError, OverflowError):
+        return value

@@ -1,0 +1,129 @@
+"""A Dagster run in this very process, recorded in the project's instance like any other.
+
+Used by the command line: `collect` and `replay` run the same assets and checks as the daemon does,
+without one.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any
+
+import dagster as dg
+
+from pipeline.components.counter_source import source_definitions
+from pipeline.core import errors
+from pipeline.core.hours import Hour
+from pipeline.core.model import Source
+from pipeline.core.observe import Clock
+from pipeline.core.project import Project
+from pipeline.failures import KIND
+from pipeline.graph import capture_job, history_job
+from pipeline.resources import CLOCK, shared_resources
+
+_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended: with success, blocked by a check, or with the words of the first failure.
+
+    ``kind`` is that of a RatchetError, or None where the failure is none of ours.
+    """
+
+    success: bool
+    blocked: bool = False
+    kind: str | None = None
+    words: str = ""
+
+    def error(self) -> errors.RatchetError:
+        """The failure as the error that it was before Dagster told of it."""
+        if self.kind is None:
+            return errors.RatchetError(self.words, "This is a fault in Ratchet: please report it with the text above.")
+        return errors.from_kind(self.kind, self.words)
+
+
+@contextmanager
+def dagster_instance(project: Project) -> Iterator[dg.DagsterInstance]:
+    """The instance under the project's data, made on first use."""
+    prepare_dagster_home(project)
+    os.environ["DAGSTER_HOME"] = str(project.dagster_home)
+    with dg.DagsterInstance.get() as instance:
+        yield instance
+
+
+def prepare_dagster_home(project: Project) -> None:
+    settings = project.dagster_home / "dagster.yaml"
+    if settings.exists():
+        return
+    try:
+        settings.parent.mkdir(parents=True, exist_ok=True)
+        settings.write_text(files("pipeline").joinpath("dagster.yaml").read_text())
+    except OSError as fault:
+        raise errors.LakeFault(
+            f"Dagster's home cannot be made at {project.dagster_home}: {fault.strerror}",
+            "Check the folder's owner and the disk's space.",
+        ) from fault
+
+
+@dataclass(frozen=True)
+class SourceRuns:
+    """Runs the jobs of one source in this process. ``overrides`` replace shared resources by key."""
+
+    source: Source
+    instance: dg.DagsterInstance
+    definitions: dg.Definitions
+
+    @classmethod
+    def of(cls, source: Source, instance: dg.DagsterInstance) -> SourceRuns:
+        definitions = dg.Definitions.merge(
+            source_definitions(source),
+            dg.Definitions(resources=shared_resources(), executor=dg.in_process_executor),
+        )
+        return cls(source, instance, definitions)
+
+    def capture(self, hour: Hour, clock: Clock) -> Outcome:
+        """One run of the four assets and their checks for ``hour``, at the time of ``clock``."""
+        job = self.definitions.resolve_job_def(capture_job(self.source))
+        return _execute(job, self.instance, partition_key=hour.partition_key, resources={CLOCK: clock})
+
+    def history(self, tell_from: Hour | None = None) -> None:
+        """One run that finishes what is planned or interrupted, and tells Dagster of the hours it changed.
+
+        ``tell_from``: tell it of every hour from there on. Raises what went wrong.
+        """
+        config = {"tell_from": tell_from.key} if tell_from else {}
+        ops = {f"{self.source.name}_settle": {"config": config}}
+        job = self.definitions.resolve_job_def(history_job(self.source))
+        outcome = _execute(job, self.instance, {"ops": ops})
+        if not outcome.success:
+            raise outcome.error()
+
+
+def _execute(
+    job: dg.JobDefinition,
+    instance: dg.DagsterInstance,
+    run_config: Mapping[str, Any] | None = None,
+    **arguments: Any,
+) -> Outcome:
+    result = job.execute_in_process(
+        run_config={**(run_config or {}), **_QUIET}, instance=instance, raise_on_error=False, **arguments
+    )
+    return Outcome(True) if result.success else _failure(result)
+
+
+def _failure(result: dg.ExecuteInProcessResult) -> Outcome:
+    failed = [event.step_failure_data for event in result.all_events if event.is_step_failure]
+    for failure in failed:
+        told = failure.user_failure_data
+        if told is not None and KIND in told.metadata:
+            return Outcome(False, kind=str(told.metadata[KIND].value), words=told.description or "")
+        if failure.error is not None and failure.error.cls_name == "DagsterAssetCheckFailedError":
+            return Outcome(False, blocked=True)
+    return Outcome(
+        False, words="\n".join(str(failure.error) for failure in failed) or "The run failed before its first step."
+    )

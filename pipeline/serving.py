@@ -1,0 +1,136 @@
+"""Serving a checkout on one machine: the demo's sandbox, and Dagster's webserver, daemon and code server.
+
+Everything listens on loopback and ends together: with Ctrl-C, SIGTERM, or when one part dies.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import click
+
+from pipeline.collecting import capture_hour
+from pipeline.core.errors import ConfigError
+from pipeline.core.hours import Hour
+from pipeline.core.model import Source
+from pipeline.core.observe import RecordedClock
+from pipeline.core.project import ROOT, Project
+from pipeline.core.sources import find_source
+from pipeline.replaying import RECORDED
+from pipeline.running import SourceRuns, dagster_instance, prepare_dagster_home
+from pipeline.sandbox.__main__ import opened
+from pipeline.sandbox.server import NoteSandbox
+from pipeline.sandbox.simulation import simulated_articles
+
+DEMO = "demo"
+_HOURS_BEFORE = 2
+_HOST = "127.0.0.1"
+_PATIENCE_SECONDS = 15
+
+
+def serve(project: Project, port: int) -> None:
+    """Blocks until one of the parts ends. Raises ConfigError where a port is taken."""
+    # A shell that starts this in the background has SIGINT ignored, and every child would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    _require_free(port)
+    prepare_dagster_home(project)
+    demo = find_source(project, DEMO)
+    _give_demo_a_past(project, demo)
+    with _sandbox(project, demo):
+        groups = f"http://{_HOST}:{port}/locations/__repository__@pipeline/asset-groups"
+        click.echo(
+            f"\nThe Dagster UI is ready in about ten seconds; Ctrl-C ends it."
+            f"\n  recorded  {groups}/{RECORDED}/lineage"
+            f"\n  demo      {groups}/{DEMO}/lineage  (simulated)\n"
+        )
+        environment = {**os.environ, "DAGSTER_HOME": str(project.dagster_home), "VIRTUAL_ENV": sys.prefix}
+        dagster = [str(Path(sys.executable).parent / "dg"), "dev", "--host", _HOST, "--port", str(port)]
+        with _child(dagster, env=environment) as process, _ending_on_signals():
+            process.wait()
+
+
+def _give_demo_a_past(project: Project, demo: Source) -> None:
+    """Replay the last hours of the simulation into an empty demo, so that the first click shows what changed."""
+    lake = project.lake.source(demo.name)
+    if lake.first_capture() is not None:
+        return
+    present = Hour.of(datetime.now(UTC))
+    shown = present.start
+    opened_at = opened(_memory(project))
+    address = urlsplit(demo.platform.base_url)
+    sandbox = NoteSandbox(
+        lambda: simulated_articles(shown, opened_at=opened_at),
+        cookie=demo.platform.credential,
+        port=address.port or 0,
+        clock=lambda: shown,
+    )
+    with lake.writing(), sandbox, dagster_instance(project) as instance:
+        first = present + -_HOURS_BEFORE
+        runs = SourceRuns.of(replace(demo, start=first), instance)
+        for hour in first.through(present + -1):
+            shown = hour.start.replace(minute=demo.minute)
+            capture_hour(runs, lake, hour, RecordedClock(shown))
+
+
+@contextmanager
+def _sandbox(project: Project, demo: Source) -> Iterator[None]:
+    port = str(urlsplit(demo.platform.base_url).port)
+    command = [sys.executable, "-m", "pipeline.sandbox", "--port", port, "--opened", str(_memory(project))]
+    with _child(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
+        if process.stdout is None or not process.stdout.readline():
+            raise ConfigError("The sandbox of the source 'demo' did not start.", "Read its message above.")
+        yield
+
+
+def _memory(project: Project) -> Path:
+    return project.data / "demo_opened"
+
+
+@contextmanager
+def _child(command: list[str], **arguments: object) -> Iterator[subprocess.Popen[str]]:
+    """A process that is asked to end when the block does, with all that it started, and then made to."""
+    # In a group of its own, so that what it starts can be ended with it.
+    process = subprocess.Popen(command, start_new_session=True, **arguments)  # type: ignore[call-overload]  # noqa: S603
+    try:
+        yield process
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGINT)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=_PATIENCE_SECONDS)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+@contextmanager
+def _ending_on_signals() -> Iterator[None]:
+    """Turn SIGTERM into the KeyboardInterrupt that Ctrl-C is, and end quietly on both."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)
+    with suppress(KeyboardInterrupt):
+        yield
+
+
+def _require_free(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((_HOST, port))
+        except OSError as fault:
+            raise ConfigError(
+                f"Port {port} of {_HOST} cannot be opened: {fault.strerror}",
+                f"Choose one: make dev PORT={port + 1}",
+            ) from fault

@@ -1,0 +1,36 @@
+"""Parts that the tests with real Dagster share: a new Dagster home, a made project, the source ``blog`` in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pipeline.core.project import Project
+from pipeline.running import dagster_instance
+from pipeline_tests.dagster_parts import Blog, made_blog, made_project
+
+
+@pytest.fixture(scope="session")
+def new_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An instance that knows nothing yet, made once: Dagster takes a second for it."""
+    folder = tmp_path_factory.mktemp("new_home")
+    project = Project(defs=folder / "defs", data=folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DAGSTER_HOME", str(project.dagster_home))
+        with dagster_instance(project):
+            pass
+    return project.dagster_home
+
+
+@pytest.fixture
+def project(tmp_path: Path, new_home: Path) -> Iterator[Project]:
+    with made_project(tmp_path, new_home) as made:
+        yield made
+
+
+@pytest.fixture
+def blog(project: Project) -> Iterator[Blog]:
+    with made_blog(project, rules=[{"counter": "views", "crosses": [100, 200]}]) as made:
+        yield made

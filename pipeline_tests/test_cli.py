@@ -1,0 +1,249 @@
+"""What the commands say and end with where nothing goes as wished: arguments, broken files, signals, faults."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from pipeline import cli, collecting
+from pipeline.cli.collect import command as collect_command
+from pipeline.core.corrections import decide
+from pipeline.core.history import read_report
+from pipeline.core.model import Crossing, RuleKind
+from pipeline.core.project import Project
+from pipeline.core.records import Report
+from pipeline.notify.delivery import Delivery
+from pipeline.sandbox.article import Article
+from pipeline.sandbox.server import NoteSandbox
+from pipeline_tests.dagster_parts import (
+    BLOG,
+    COOKIE,
+    HOUR,
+    MOMENT,
+    Account,
+    Blog,
+    made_blog,
+    made_project,
+    program,
+    ratchet,
+    some_articles,
+    write_source,
+)
+
+NOWHERE = "http://127.0.0.1:9"
+
+
+# Correct --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("2026-04-04T12", "--accept", "--reject"), "A correction accepts or rejects, not both."),
+        (("2026-04-04T12",), "A correction accepts or rejects.\n"),
+        (("noon", "--accept"), "Take one of the keys of `hours` in `ratchet status SOURCE --json`."),
+        (("2026-04-04T12", "--accept"), "captured nothing at 2026-04-04T12"),
+    ],
+)
+def test_a_correction_that_cannot_be_is_refused_before_dagster_is_imported(
+    project: Project, arguments: tuple[str, ...], words: str
+) -> None:
+    write_source(project, BLOG, NOWHERE)
+    done = ratchet("correct", BLOG, *arguments, "--by", "Ada", "--reason", "I looked", PYTHONPROFILEIMPORTTIME="1")
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not re.search(r"\| +dagster$", done.stderr, re.MULTILINE)
+
+
+# Status and rebuild of every source -----------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory, new_home: Path) -> Iterator[Project]:
+    """A source with an accepted and a rejected hour, a broken one, and some that the present brings nothing."""
+    with made_project(tmp_path_factory.mktemp("told"), new_home) as project, made_blog(project) as blog:
+        assert blog.capture(MOMENT - timedelta(hours=1)).success
+        assert blog.capture().success
+        decide(blog.lake, blog.source, HOUR, "reject", by="Ada", reason="tests", made_at=MOMENT)
+        blog.runs.history()
+        write_source(project, "a_broken_one", NOWHERE, colour="red")
+        write_source(project, "idle", NOWHERE, enabled=False)
+        write_source(project, "over", NOWHERE, end="2026-04-01")
+        write_source(project, "silent", NOWHERE)
+        write_source(project, "trial", NOWHERE, simulated=True)
+        yield project
+
+
+BROKEN = ("a_broken_one", "defs.yaml:", "there is no key 'colour'", "The keys are: source,")
+
+
+def test_a_broken_source_keeps_the_status_of_the_others_from_nobody(told: Project) -> None:
+    done = ratchet("status")
+    assert done.returncode == 2
+    assert all(words in done.stderr for words in BROKEN)
+    assert BLOG in done.stdout
+    assert "silent" in done.stdout
+    assert "a_broken_one" not in done.stdout
+
+
+def test_a_broken_source_is_left_out_of_the_json(told: Project) -> None:
+    done = ratchet("status", "--json")
+    assert done.returncode == 2
+    assert list(json.loads(done.stdout)) == [BLOG, "idle", "over", "silent", "trial"]
+    assert all(words in done.stderr for words in BROKEN)
+
+
+def test_a_broken_source_keeps_the_rebuild_of_the_others_from_nobody(told: Project) -> None:
+    done = ratchet("rebuild")
+    assert done.returncode == 2
+    assert f"{BLOG}: 2 hours told to Dagster." in done.stdout
+    assert "trial: the lake holds nothing yet." in done.stdout
+    assert all(words in done.stderr for words in BROKEN)
+
+
+def test_max_age_of_all_asks_only_what_the_present_should_bring(told: Project) -> None:
+    done = ratchet("status", "--max-age", "2h")
+    stale = [line for line in done.stderr.splitlines() if "accepted" in line]
+    assert stale == [
+        f"{BLOG} has accepted nothing since 2026-04-04T11:17:00Z. Run: ratchet collect {BLOG}",
+        "silent has never accepted anything. Run: ratchet collect silent",
+    ]
+    assert done.returncode == 2
+
+
+@pytest.mark.parametrize("name", ["idle", "over", "trial"])
+def test_max_age_of_one_source_always_asks_it(told: Project, name: str) -> None:
+    done = ratchet("status", name, "--max-age", "2h")
+    assert (done.returncode, f"{name} has never accepted anything" in done.stderr) == (1, True)
+
+
+def test_a_rejected_hour_is_told_as_rejected_once(told: Project) -> None:
+    assert f"{BLOG} {HOUR.key} rejected by Ada: tests\n" in ratchet("status", BLOG).stdout
+
+
+def test_a_check_of_one_rule_says_so(project: Project) -> None:
+    write_source(project, BLOG, NOWHERE, rules=[{"counter": "views", "crosses": [100]}])
+    write_source(project, "silent", NOWHERE)
+    said = ratchet("source", "check").stdout
+    assert "; 1 rule.\n" in said
+    assert "; 0 rules.\n" in said
+
+
+# Collect --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("title", "shown"), [("Red \x1b[31mend\n", "Red ［31mend"), ("\x1b\u202e", "n1 ［2J"), (None, "n1")]
+)
+def test_a_title_reaches_the_terminal_without_its_escapes(
+    blog: Blog, monkeypatch: pytest.MonkeyPatch, title: str | None, shown: str
+) -> None:
+    assert blog.capture().success
+    report = read_report(blog.lake, HOUR)
+    item = "n1" if title is None else "n1\x1b[2J"
+    crossing = Crossing("views crosses", RuleKind.CROSSES, "views", item, title, None, 100.0, 120.0, 90.0, HOUR.key)
+
+    def collected(*_: object) -> tuple[Report, list[Delivery]]:
+        import msgspec
+
+        return msgspec.structs.replace(report, crossings=(crossing,)), []
+
+    monkeypatch.setattr(collecting, "collect", collected)
+    said = CliRunner().invoke(collect_command, [BLOG]).output
+    assert "\x1b" not in said
+    assert f"  {shown}: views crosses, 120 now\n" in said
+
+
+# How a command ends ---------------------------------------------------------------------------------------
+
+
+class Slow:
+    """A listing that a test can wait for, and that answers only when it is let."""
+
+    def __init__(self) -> None:
+        self.asked, self.let = threading.Event(), threading.Event()
+        self.account: Account = some_articles()
+
+    def __call__(self) -> list[Article]:
+        self.asked.set()
+        self.let.wait(60)
+        return self.account()
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_a_command_in_one_line(project: Project, number: int, code: int) -> None:
+    slow = Slow()
+    with NoteSandbox(slow, cookie=COOKIE) as sandbox:
+        write_source(project, BLOG, sandbox.url)
+        running = subprocess.Popen(
+            [program("ratchet"), "collect", BLOG], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        try:
+            assert slow.asked.wait(60)
+            running.send_signal(number)
+            out, err = running.communicate(timeout=60)
+        finally:
+            running.kill()
+            slow.let.set()
+    assert (running.returncode, out) == (code, "")
+    assert err.strip() == "Interrupted. Nothing accepted is lost; run it again."
+
+
+def test_an_interrupt_without_a_signal_ends_as_ctrl_c_does(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ends(monkeypatch, KeyboardInterrupt()) == 130
+    assert capsys.readouterr().err.strip() == "Interrupted. Nothing accepted is lost; run it again."
+
+
+def test_a_fault_of_ratchet_itself_says_so_behind_its_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ends(monkeypatch, ZeroDivisionError("planted")) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].startswith("Traceback")
+    assert lines[-2:] == [
+        "ZeroDivisionError: planted",
+        "This is a fault in Ratchet; please report it with the text above.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [(("--help",), 0, ""), (("nonsense",), 2, "No such command"), (("status", "--max-age", "x"), 2, "is not an age")],
+)
+def test_help_and_wrong_usage_end_as_they_always_did(arguments: tuple[str, ...], code: int, words: str) -> None:
+    done = ratchet(*arguments)
+    assert done.returncode == code
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def ends(monkeypatch: pytest.MonkeyPatch, fault: BaseException) -> int:
+    """The exit code of a command that raises ``fault``."""
+
+    def raising(*_: object) -> None:
+        raise fault
+
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(sys, "argv", ["ratchet", "status"])
+    monkeypatch.setattr(cli.cli, "get_command", raising)
+    try:
+        with pytest.raises(SystemExit) as caught:
+            cli.main()
+    finally:
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGTERM, before)
+    assert isinstance(caught.value.code, int)
+    return caught.value.code
