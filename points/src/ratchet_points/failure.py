@@ -1,0 +1,85 @@
+"""An exception into the text of an event: type, message, frames, and what it came from."""
+
+from __future__ import annotations
+
+import linecache
+from collections import deque
+from types import TracebackType
+
+from ratchet_points import event
+from ratchet_points.caller import Places
+from ratchet_points.values import MESSAGE_LIMIT, Encoder
+
+FRAMES, CAUSES, LOCALS = 50, 5, 20
+
+
+class Describer:
+    """Describes exceptions. Local variables and source lines only where they were asked for."""
+
+    def __init__(
+        self, places: Places, encoder: Encoder, *, with_locals: bool = False, with_source: bool = False
+    ) -> None:
+        self._places, self._encoder = places, encoder
+        self._with_locals, self._with_source = with_locals, with_source
+
+    def describe(self, error: BaseException) -> str:
+        """The fragment of one exception, with at most the innermost ``FRAMES`` frames, outermost first."""
+        steps: deque[TracebackType] = deque(maxlen=FRAMES)
+        count, step = 0, error.__traceback__
+        while step is not None:
+            steps.append(step)
+            count, step = count + 1, step.tb_next
+        if self._with_locals or self._with_source:
+            frames = ",".join([self._full_frame(step) for step in steps])
+        else:
+            frames = ",".join([self._places.frame(step) for step in steps])
+        return event.exception(type_name(error), self._message(error), frames, count - len(steps), self._causes(error))
+
+    def _message(self, error: BaseException) -> str:
+        try:
+            message = str(error)
+        except Exception:
+            message = "(its text cannot be had: __str__ raised)"
+        return self._encoder.text(message, MESSAGE_LIMIT)
+
+    def _causes(self, error: BaseException) -> str:
+        """The exceptions that led to this one, nearest first; and those that a group holds."""
+        found: list[BaseException] = []
+        cause: BaseException | None = error
+        while cause is not None and len(found) <= CAUSES:
+            cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
+            if cause is None or cause is error or cause in found:
+                break
+            found.append(cause)
+        members = getattr(error, "exceptions", ())
+        if isinstance(members, (tuple, list)):
+            found += [member for member in members[:CAUSES] if isinstance(member, BaseException)]
+        return ",".join(
+            f'{{"exception.type":{self._encoder.text(type_name(one))},"exception.message":{self._message(one)}}}'
+            for one in found
+        )
+
+    def _full_frame(self, step: TracebackType) -> str:
+        text = self._places.frame(step)[:-1]
+        frame = step.tb_frame
+        if self._with_source:
+            line = linecache.getline(frame.f_code.co_filename, step.tb_lineno or 0, frame.f_globals).strip()
+            text += f',"code.line":{self._encoder.text(line)}'
+        if self._with_locals:
+            some = dict(list(frame.f_locals.items())[:LOCALS])
+            text += f',"code.locals":{{{self._encoder.attributes(some)}}}'
+        return text + "}"
+
+
+def type_name(error: BaseException) -> str:
+    """The exception's type with its module, as OpenTelemetry wants it; a builtin one without."""
+    kind = type(error)
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+
+
+def origin(error: BaseException) -> TracebackType | None:
+    """The innermost step of an exception's traceback: where it was raised."""
+    step = error.__traceback__
+    while step is not None and step.tb_next is not None:
+        step = step.tb_next
+    return step

@@ -1,0 +1,358 @@
+"""The one recorder of a process: from a call to a line in the spool."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from time import time_ns
+from types import FrameType
+from typing import Any, Callable, NamedTuple, Optional, Protocol, Union
+from zlib import crc32
+
+from ratchet_points import event
+from ratchet_points.caller import Places
+from ratchet_points.context import Bound, current
+from ratchet_points.drops import Drops, tell
+from ratchet_points.failure import Describer
+from ratchet_points.memory import HttpReceiver, MemoryQueue, SpoolReceiver
+from ratchet_points.segment import SegmentWriter
+from ratchet_points.spool import EVENT_LIMIT, framed, unframed
+from ratchet_points.values import MESSAGE_LIMIT, Encoder
+
+BeforeSend = Callable[[dict[str, Any]], Optional[dict[str, Any]]]
+Sample = Union[float, Mapping[str, float]]
+_UNBOUND = Bound()
+_SEVERITY = ',"severity_text":'  # no value of a host can hold this: its quotes would be escaped
+_NANOSECONDS = 1_000_000_000
+_TOO_LARGE = "an event is larger than 256 KiB"
+_HOOK_FAILED = "before_send failed, or did not return an event"
+_INSIDE_HOOK = "an event was reported inside before_send"
+_INTERNAL = "an unexpected error inside ratchet-points"
+
+
+class Options(NamedTuple):
+    """What ``init()`` was told, made sound.
+
+    ``foreign``: the events are another program's, so this process and its threads say nothing about themselves.
+    ``shared``: this process lives for one event and appends to a segment that it shares with others of its kind.
+    """
+
+    app: str
+    version: str = ""
+    environment: str = ""
+    spool: str = "points-spool"
+    mode: str = "embedded"
+    before_send: BeforeSend | None = None
+    sample: Sample = 1.0
+    redact: bool | Iterable[str] = True
+    region: str | None = None
+    operator: str | None = None
+    with_locals: bool = False
+    with_source: bool = False
+    spool_bytes: int = 1 << 30
+    segment_bytes: int = 1 << 24
+    shared: bool = False
+    foreign: bool = False
+
+
+class Sink(Protocol):
+    """Where a recorder puts its framed events. Nothing here raises."""
+
+    def append(self, line: bytes) -> str | None: ...
+    def check(self) -> None: ...
+    def abandon(self) -> None: ...
+    def close(self) -> None: ...
+
+
+class _Thread(threading.local):
+    """The fragment of a thread, made when it reports its first event; and whether it is inside ``before_send``."""
+
+    def __init__(self, foreign: bool) -> None:
+        self.text = "" if foreign else event.thread(threading.get_ident(), threading.current_thread().name)
+        self.in_hook = False
+
+
+class Recorder:
+    """Builds events and appends them. No public method raises, except what a signal handler of the host raises."""
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self.drops = Drops(quiet=options.foreign)
+        self.sink, self._writer = _sink(options, self.drops)
+        self._places = Places()
+        self._sites = self._places.sites
+        self._encoder = Encoder(options.redact)
+        self._describer = Describer(
+            self._places, self._encoder, with_locals=options.with_locals, with_source=options.with_source
+        )
+        self._sampled = options.sample != 1.0
+        self._before_send = options.before_send
+        self._append = self.sink.append
+        self._second = (0, 0, "")
+        self._become(_identity(options))
+        if not options.foreign:
+            self._own(event.STARTED, event.ENVIRONMENT, event.environment_attributes(options.region, options.operator))
+
+    def _become(self, identity: event.Identity) -> None:
+        self._identity = identity
+        self._head, self._resource = event.head(identity), event.resource(identity)
+        self._prefix = identity.run + "-"
+        self._numbers = iter(range(1, 1 << 62))
+        self._thread = _Thread(self._options.foreign)
+        self._sites.clear()
+
+    def after_fork(self) -> None:
+        """Be another process: a run, ids and a segment of its own."""
+        self.drops.forget()
+        self.sink.abandon()
+        if self._writer is not None:
+            self._writer.abandon()
+        self._become(self._identity.renewed())
+
+    def record(
+        self,
+        frame: FrameType,
+        name: str,
+        kind: str,
+        attributes: Mapping[str, object],
+        who: object | None = None,
+        where: object | None = None,
+        details: str = "",
+    ) -> str | None:
+        """Record an event that ``frame`` reports. Its id, or None if it was not recorded."""
+        try:
+            site = self._sites.get((id(frame.f_code), frame.f_lasti, name, kind))
+            if site is None:
+                site = self._places.learn(frame, name, kind, self._head, self._resource)
+            if self._sampled and not self._chosen(name, details):
+                return None
+            return self._write(name, site.opening, site.checksum, attributes, who, where, details)
+        except event.Refused as refusal:
+            self.drops.count(str(refusal))
+        except Exception as error:
+            self._failed(error)
+        return None
+
+    def record_at(
+        self,
+        place: tuple[str, int, str] | None,
+        name: str,
+        kind: str,
+        attributes: Mapping[str, object],
+        *,
+        bound: Bound | None = None,
+        details: str = "",
+        time_text: str | None = None,
+    ) -> str | None:
+        """Record an event whose place, a file, line and function, is known otherwise, or not at all.
+
+        ``bound`` is its own context; ``time_text`` its own time, as RFC 3339 writes it.
+        """
+        try:
+            if bound is not None:
+                details = self._context(bound, None, None) + details
+            here = event.place(*place) if place is not None else ""
+            opening = event.opening(self._head, event.point(name, kind), self._resource, here)
+            if self._sampled and not self._chosen(name, details):
+                return None
+            return self._write(name, opening, crc32(opening), attributes, None, None, details, time_text)
+        except event.Refused as refusal:
+            self.drops.count(str(refusal))
+        except Exception as failure:
+            self._failed(failure)
+        return None
+
+    def describe(self, error: BaseException | None, severity: str = "ERROR") -> str:
+        """The fragments of an error, with the exception if there is one. Raises nothing."""
+        text = event.severity(severity)
+        try:
+            return text if error is None else text + self._describer.describe(error)
+        except Exception as failure:
+            self._failed(failure)
+            return text
+
+    def describe_foreign(self, type_name: str, message: str, frames: Sequence[tuple[str, int, str]]) -> str:
+        """The fragments of an error that another program describes."""
+        inside = ",".join(f"{{{event.place(*frame)[1:]}}}" for frame in frames)
+        encoded = self._encoder.text(message, MESSAGE_LIMIT)
+        return event.severity("ERROR") + event.exception(type_name, encoded, inside, 0, "")
+
+    def _rate(self, name: str, details: str) -> float:
+        """The share of a point's events that is kept. Errors are kept unless their point is named."""
+        sample = self._options.sample
+        if isinstance(sample, Mapping):
+            return float(sample.get(name, 1.0))
+        return 1.0 if _SEVERITY in details else sample
+
+    def _chosen(self, name: str, details: str) -> bool:
+        import random  # only here: few programs sample, and it costs milliseconds
+
+        rate = self._rate(name, details)
+        return rate >= 1.0 or random.random() < rate  # noqa: S311 - a sample, no secret
+
+    def _write(
+        self,
+        name: str,
+        opening: bytes,
+        checksum: int,
+        attributes: Mapping[str, object],
+        who: object | None,
+        where: object | None,
+        details: str,
+        time_text: str | None = None,
+    ) -> str | None:
+        """Finish an event and append it. Its id, or None if it was dropped or left out."""
+        now = time_ns()
+        began, ends, text = self._second
+        if not began <= now < ends:
+            text = self._next_second(now)
+        bound = current.get()
+        if bound is not None:
+            if bound.attributes:
+                attributes = {**bound.attributes, **attributes}
+            details = self._context(bound, who, where) + details
+        elif who is not None or where is not None:
+            details = self._context(_UNBOUND, who, where) + details
+        event_id = self._prefix + str(next(self._numbers))
+        closing = event.closing(
+            self._thread.text,
+            details,
+            self._encoder.attributes(attributes) if attributes else "",
+            event_id,
+            time_text or f"{text}{str(now)[-9:-3]}Z",
+            event.sampled(self._rate(name, details)) if self._sampled else "",
+        )
+        line = b"\n%08x %b%b" % (crc32(closing, checksum), opening, closing)
+        if self._before_send is not None:
+            revised = self._revised(line)
+            if revised is None:
+                return None
+            line = revised
+        if len(line) > EVENT_LIMIT:
+            self.drops.count(_TOO_LARGE)
+            return None
+        reason = self._append(line)
+        if reason is not None:
+            self.drops.count(reason)
+            return None
+        if self.drops.waiting:
+            self._report_drops()
+        return event_id
+
+    def _context(self, bound: Bound, who: object | None, where: object | None) -> str:
+        """The fragment of the context: what this call says, else what is bound."""
+        label = self._encoder.label
+        who = bound.who if who is None else who
+        where = bound.where if where is None else where
+        return event.context(
+            None if bound.trace_id is None else label(bound.trace_id),
+            None if who is None else label(who),
+            None if where is None else label(where),
+        )
+
+    def _next_second(self, now: int) -> str:
+        """Once a second: the time's text, and whether process and segment are still those that they were."""
+        if os.getpid() != self._identity.pid:
+            self.after_fork()  # forked by code that told Python nothing
+        self.sink.check()
+        began = now - now % _NANOSECONDS
+        text = time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime(now // _NANOSECONDS))
+        self._second = (began, began + _NANOSECONDS, text)
+        return text
+
+    def _revised(self, line: bytes) -> bytes | None:
+        """The framed event as ``before_send`` wants it, cleaned of secrets again; None if it is not to be sent."""
+        local = self._thread
+        if local.in_hook:
+            self.drops.count(_INSIDE_HOOK)
+            return None
+        local.in_hook = True
+        try:
+            decoded = self._before_send(json.loads(unframed(line)))  # type: ignore[misc]
+            if decoded is None:
+                return None
+            if not all(
+                isinstance(decoded[key], str) and decoded[key] for key in ("specversion", "id", "source", "type")
+            ):
+                raise TypeError("no CloudEvents envelope")
+            return framed(f"{{{self._encoder.attributes(decoded)}}}".encode("ascii"))
+        except Exception:
+            self.drops.count(_HOOK_FAILED)
+            return None
+        finally:
+            local.in_hook = False
+
+    def _report_drops(self) -> None:
+        """Report drops as an event, now that one could be written."""
+        taken = self.drops.take()
+        if taken and not self._own(event.DROPPED, event.OPERATION, {"count": sum(taken.values()), "reasons": taken}):
+            self.drops.put_back(taken)
+
+    def _own(self, name: str, kind: str, attributes: Mapping[str, object]) -> bool:
+        """Write an event of the SDK itself, past sampling and ``before_send``. One that fails is not counted."""
+        now = time_ns()
+        text = self._next_second(now)
+        opening = event.opening(self._head, event.point(name, kind), self._resource, "")
+        closing = event.closing(
+            self._thread.text,
+            "",
+            self._encoder.attributes(attributes),
+            self._prefix + str(next(self._numbers)),
+            f"{text}{str(now)[-9:-3]}Z",
+            "",
+        )
+        return self.sink.append(framed(opening + closing)) is None
+
+    def _failed(self, error: Exception) -> None:
+        self.drops.count(f"{_INTERNAL} ({type(error).__name__})")
+
+    def flush(self, timeout: float) -> bool:
+        """Hand on what waits in memory; report drops. False if that could not be finished in time."""
+        if self.drops.waiting:
+            self._report_drops()
+        return self.sink.flush(timeout) if isinstance(self.sink, MemoryQueue) else not self.drops.waiting
+
+    def close(self) -> None:
+        """Report what was dropped, hand on what waits, end the segment. A later event is still recorded."""
+        try:
+            if self.drops.waiting:
+                self._report_drops()
+            self.sink.close()
+            if self._writer is not None:
+                self._writer.close()
+        except Exception as error:
+            self._failed(error)
+        left = sum(self.drops.take().values())
+        if left and not self._options.foreign:
+            tell(f"{left} events were dropped and could not be reported.")
+
+
+def _sink(options: Options, drops: Drops) -> tuple[Sink, SegmentWriter | None]:
+    """Where events go, and the writer behind the queue if there is one."""
+    is_url = options.spool.startswith(("http://", "https://"))
+    if is_url:
+        return MemoryQueue(HttpReceiver(options.spool, drops), drops), None
+    writer = SegmentWriter(
+        os.path.abspath(options.spool),
+        segment_bytes=options.segment_bytes,
+        spool_bytes=options.spool_bytes,
+        shared=options.shared,
+    )
+    if options.mode == "memory":
+        return MemoryQueue(SpoolReceiver(writer, drops), drops), writer
+    return writer, None
+
+
+def _identity(options: Options) -> event.Identity:
+    return event.Identity(options.app, options.version, options.environment, _host(), 0, "").renewed()
+
+
+def _host() -> str:
+    if hasattr(os, "uname"):
+        return os.uname().nodename
+    import socket
+
+    return socket.gethostname()
