@@ -19,8 +19,8 @@ setup: .venv/installed
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements.lock
 	@touch $@
 
-.venv/installed: pyproject.toml .venv/locked
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
+.venv/installed: pyproject.toml points/pyproject.toml .venv/locked
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e . -e points
 	@touch $@
 
 run: setup ## Replay the bundled recording through the real pipeline.
@@ -35,11 +35,13 @@ ALONE := pipeline_tests/test_live.py pipeline_tests/test_replay.py
 test: setup ## Run the tests.
 	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ALONE:%=--ignore=%)
 	@$(BIN)/python -m pytest $(ALONE)
+	@cd points && ../$(BIN)/python -m pytest
 
 lint: setup ## Check style, types, import directions, YAML and generated documents.
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@cd points && ../$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/python docs/generate.py --check
 	@$(BIN)/ratchet source check
@@ -51,9 +53,12 @@ format: setup ## Format the code and make the generated documents again.
 
 bench: setup ## Measure, each figure beside its floor or peer in the same run.
 	@$(BIN)/python -m pipeline_tests.bench
+	@cd points && ../$(BIN)/python -m bench
 
-torture: setup ## Kill captures, rebuilds and messages with kill -9 at random points.
+torture: setup ## Kill captures, messages and writers of events with kill -9; bend every platform's replies.
 	@$(BIN)/python -m pipeline_tests.torture
+	@$(BIN)/python -m pipeline_tests.fuzzing
+	@cd points && ../$(BIN)/python -m torture
 
 lock: setup ## Compile requirements.lock anew from pyproject.toml.
 	@$(BIN)/python -m pip install --quiet uv

@@ -14,11 +14,12 @@ import click
 import msgspec
 
 from pipeline.cli import cli
-from pipeline.core.records import Correction, Lineage, Quarantine, Receipt, Report
+from pipeline.core.incidents.book import Incident, Over
+from pipeline.core.records import Correction, Lineage, Mark, Quarantine, Receipt, Report
 from pipeline.core.sources import SourceSpec
 
 DOCS = Path(__file__).parent
-RECORDS = (Report, Quarantine, Correction, Receipt, Lineage)
+RECORDS = (Report, Quarantine, Correction, Mark, Receipt, Lineage, Incident, Over)
 _WIDTH = 100
 
 

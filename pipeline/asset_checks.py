@@ -14,24 +14,27 @@ from pipeline.core.lineage import standing_capture
 from pipeline.core.model import Finding, Source
 from pipeline.core.validation import conservation
 from pipeline.core.validation.checks import CAPTURE_CHECKS
-from pipeline.failures import failing_loudly
+from pipeline.failures import Attempt, failing_loudly
 from pipeline.graph import DELTA, RAW, asset_key, pool
 from pipeline.metadata import finding_metadata
-from pipeline.resources import LAKE, lock_key
+from pipeline.resources import CLOCK, LAKE, lock_key
 
 
 def build_asset_checks(source: Source, partitions: dg.PartitionsDefinition) -> list[dg.AssetChecksDefinition]:
-    resources = {LAKE, lock_key(source)}
+    resources = {LAKE, CLOCK, lock_key(source)}
 
     @dg.multi_asset_check(
         name=f"{source.name}_capture_checks",
-        specs=[_spec(asset_key(source, RAW), check.name, check.description, partitions) for check in CAPTURE_CHECKS],
+        specs=[
+            _spec(asset_key(source, RAW), check.name, check.description, partitions, check.blocking)
+            for check in CAPTURE_CHECKS
+        ],
         required_resource_keys=resources,
         pool=pool(source),
     )
     def capture_checks(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
         lake, hour = context.resources.lake.source(source.name), Hour.parse(context.partition_key)
-        with failing_loudly():
+        with failing_loudly(Attempt(lake, hour, context.resources.clock)):
             judged = history.verdict(lake, source, standing_capture(lake, hour))
             if not judged.accepted:
                 history.record_refusal(lake, judged)
@@ -46,7 +49,7 @@ def build_asset_checks(source: Source, partitions: dg.PartitionsDefinition) -> l
     )
     def delta_checks(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
         lake, hour = context.resources.lake.source(source.name), Hour.parse(context.partition_key)
-        with failing_loudly():
+        with failing_loudly(Attempt(lake, hour, context.resources.clock)):
             finding = history.conservation(lake, hour)
         yield check_result(asset_key(source, DELTA), finding)
 
@@ -71,5 +74,9 @@ def verdict_words(finding: Finding) -> dict[str, Any]:
     }
 
 
-def _spec(asset: dg.AssetKey, name: str, description: str, partitions: dg.PartitionsDefinition) -> dg.AssetCheckSpec:
-    return dg.AssetCheckSpec(name=name, asset=asset, blocking=True, description=description, partitions_def=partitions)
+def _spec(
+    asset: dg.AssetKey, name: str, description: str, partitions: dg.PartitionsDefinition, blocking: bool = True
+) -> dg.AssetCheckSpec:
+    return dg.AssetCheckSpec(
+        name=name, asset=asset, blocking=blocking, description=description, partitions_def=partitions
+    )

@@ -5,21 +5,29 @@ and threshold_report follow from it. What an asset reads is in the lake, never i
 can be run alone, and none can go on from what was refused.
 """
 
+from datetime import datetime, timedelta
 from typing import Any
 
 import dagster as dg
 
 from pipeline.core import history
+from pipeline.core.errors import RatchetError
 from pipeline.core.hours import Hour, format_time
+from pipeline.core.incidents.notes import forget_attempt
 from pipeline.core.lake import VALIDATED, CaptureRef, SourceLake
 from pipeline.core.lineage import standing_capture
 from pipeline.core.model import Origin, Source
 from pipeline.core.observe import observe
-from pipeline.failures import failing_loudly
+from pipeline.core.project import Project
+from pipeline.failures import Attempt, failing_loudly
 from pipeline.graph import DELTA, RAW, REPORT, SNAPSHOT, asset_key, pool
 from pipeline.metadata import delta_metadata, raw_metadata, report_metadata, snapshot_metadata
+from pipeline.notify.heartbeat import beat
 from pipeline.resources import CLOCK, LAKE, lock_key
+from pipeline.site.build import build_site
 from pipeline.telling import tell_hour
+
+_LATE, _OVERDUE = timedelta(minutes=90), timedelta(hours=2)
 
 
 def build_assets(source: Source, partitions: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
@@ -29,6 +37,7 @@ def build_assets(source: Source, partitions: dg.PartitionsDefinition) -> list[dg
         "pool": pool(source),
         "required_resource_keys": {LAKE, CLOCK, lock_key(source)},
         "owners": [source.owner] if source.owner and "@" in source.owner else None,
+        "freshness_policy": _freshness(source),
         "tags": {"simulated": "true"} if source.simulated else None,
     }
 
@@ -41,10 +50,9 @@ def build_assets(source: Source, partitions: dg.PartitionsDefinition) -> list[dg
     )
     def raw_snapshot(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
         lake, hour = _lake(context, source), Hour.parse(context.partition_key)
-        with failing_loudly():
+        with failing_loudly(Attempt(lake, hour, context.resources.clock)):
             # A replay puts past hours in and settles what follows from them once, at its end.
-            live = context.resources.clock.origin is Origin.LIVE
-            for finished in history.finish_interrupted(lake, source, before=hour) if live else ():
+            for finished in history.finish_interrupted(lake, source, before=hour) if _is_live(context) else ():
                 context.log.info(f"Finished {finished.key}, which an interrupted run had left.")
                 tell_hour(context, lake, source, finished)
             seen = observe(lake, source, hour, context.resources.clock)
@@ -65,13 +73,14 @@ def build_assets(source: Source, partitions: dg.PartitionsDefinition) -> list[dg
     )
     def validated_snapshot(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
         lake, hour = _lake(context, source), Hour.parse(context.partition_key)
-        with failing_loudly():
+        with failing_loudly(Attempt(lake, hour, context.resources.clock)):
             already = lake.exists(VALIDATED, hour)
             if not already:
                 judged = history.verdict(lake, source, standing_capture(lake, hour))
                 if not judged.accepted:
                     history.record_refusal(lake, judged)
                 history.publish_snapshot(lake, judged)
+                _beat(context, lake, source)
             metadata = snapshot_metadata(lake, hour)
         return dg.MaterializeResult(metadata=metadata | _state(already, standing_capture(lake, hour)))
 
@@ -85,7 +94,7 @@ def build_assets(source: Source, partitions: dg.PartitionsDefinition) -> list[dg
     )
     def hourly_delta(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
         lake, hour = _lake(context, source), Hour.parse(context.partition_key)
-        with failing_loudly():
+        with failing_loudly(Attempt(lake, hour, context.resources.clock)):
             history.publish_delta(lake, hour)
             metadata = delta_metadata(lake, hour)
         return dg.MaterializeResult(metadata=metadata)
@@ -99,17 +108,46 @@ def build_assets(source: Source, partitions: dg.PartitionsDefinition) -> list[dg
     )
     def threshold_report(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
         lake, hour = _lake(context, source), Hour.parse(context.partition_key)
-        with failing_loudly():
+        with failing_loudly(Attempt(lake, hour, context.resources.clock)):
             history.publish_report(lake, source, hour)
             report = history.read_report(lake, hour)
+            if _is_live(context):
+                now = context.resources.clock.now()
+                forget_attempt(lake, now if now in hour else report.captured_at)
+                _draw_pages(context, source, now)
         return dg.MaterializeResult(metadata=report_metadata(lake, report))
 
     return [raw_snapshot, validated_snapshot, hourly_delta, threshold_report]
 
 
+def _draw_pages(context: dg.AssetExecutionContext, source: Source, now: datetime) -> None:
+    """The pages follow from the lake and can be drawn again: what keeps them from it fails no capture."""
+    try:
+        build_site(Project.here(), source, now)
+    except RatchetError as fault:
+        context.log.warning(f"The page of {source.name} was not drawn: {fault}")
+
+
 def _lake(context: dg.AssetExecutionContext, source: Source) -> SourceLake:
     lake: SourceLake = context.resources.lake.source(source.name)
     return lake
+
+
+def _is_live(context: dg.AssetExecutionContext) -> bool:
+    origin: Origin = context.resources.clock.origin
+    return origin is Origin.LIVE
+
+
+def _beat(context: dg.AssetExecutionContext, lake: SourceLake, source: Source) -> None:
+    if _is_live(context) and (fault := beat(lake, source, context.resources.clock.now())):
+        context.log.warning(fault)
+
+
+def _freshness(source: Source) -> dg.FreshnessPolicy | None:
+    """What the UI calls fresh: an hour is expected every hour, of a source that is to be captured for ever."""
+    if not source.enabled or source.simulated or source.end is not None:
+        return None
+    return dg.FreshnessPolicy.time_window(fail_window=_OVERDUE, warn_window=_LATE)
 
 
 def _already(capture: CaptureRef) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from pipeline.core.errors import AlreadyObserved, RatchetError, WrongHour
+from pipeline.core.errors import AlreadyObserved, ChannelFault, LakeFault, RatchetError, SourceBusy, WrongHour
 from pipeline.core.history import read_report, refusal, unsettled_from, verdict
 from pipeline.core.hours import Hour, format_time
+from pipeline.core.incidents.notes import note_attempt
 from pipeline.core.lake import VALIDATED, SourceLake
 from pipeline.core.lineage import standing_capture
 from pipeline.core.model import Source
@@ -14,6 +16,7 @@ from pipeline.core.observe import PRESENT, Clock, outside
 from pipeline.core.project import Project
 from pipeline.core.records import Report
 from pipeline.notify.delivery import Delivery
+from pipeline.notify.incidents import tell_incidents, watched
 from pipeline.notify.sending import send_unsent
 
 if TYPE_CHECKING:
@@ -23,18 +26,20 @@ if TYPE_CHECKING:
 def collect(project: Project, source: Source, clock: Clock = PRESENT) -> tuple[Report, list[Delivery]]:
     """Capture the present hour, then send what is unsent, of this hour and of those whose channel was down.
 
+    Nobody may try again in this hour, so a capture that failed is told as an incident at once.
     Raises the RatchetError that says why the capture was not accepted, or AlreadyObserved.
     """
     lake = project.lake.source(source.name)
-    with lake.writing():
-        hour = Hour.of(clock.now())
-        none_of_its_hours = outside(source, hour)
-        if none_of_its_hours:
-            raise WrongHour(none_of_its_hours, "Change 'start' or 'end' in its YAML to go on.")
-        already = lake.exists(VALIDATED, hour)
-        if not already or unsettled_from(lake) is not None:
-            _capture(project, source, lake, hour, clock)
-    deliveries = send_unsent(lake, source, clock.now)
+    try:
+        already = _observe(project, source, lake, clock)
+    except (SourceBusy, WrongHour):
+        raise
+    except RatchetError:
+        with suppress(RatchetError):  # why the capture failed is what its caller has to know
+            tell_incidents(project.lake, watched(project, source), clock.now)
+        raise
+    deliveries = _tell(project, source, lake, clock)
+    hour = Hour.of(clock.now())
     if already:
         raise AlreadyObserved(
             f"{hour.key} of {source.name} was already observed"
@@ -44,13 +49,45 @@ def collect(project: Project, source: Source, clock: Clock = PRESENT) -> tuple[R
     return read_report(lake, hour), deliveries
 
 
+def _tell(project: Project, source: Source, lake: SourceLake, clock: Clock) -> list[Delivery]:
+    """Raises ChannelFault after both incidents and reports were tried."""
+    deliveries: list[Delivery] = []
+    fault: ChannelFault | None = None
+    try:
+        deliveries += tell_incidents(project.lake, watched(project, source), clock.now)
+    except ChannelFault as error:
+        fault = error
+    deliveries += send_unsent(lake, source, clock.now)
+    if fault is not None:
+        raise fault
+    return deliveries
+
+
+def _observe(project: Project, source: Source, lake: SourceLake, clock: Clock) -> bool:
+    """Give the present hour its accepted snapshot; whether it had one already."""
+    with lake.writing():
+        hour = Hour.of(clock.now())
+        none_of_its_hours = outside(source, hour)
+        if none_of_its_hours:
+            raise WrongHour(none_of_its_hours, "Change 'start' or 'end' in its YAML to go on.")
+        already = lake.exists(VALIDATED, hour)
+        if not already or unsettled_from(lake) is not None:
+            _capture(project, source, lake, hour, clock)
+    return already
+
+
 def _capture(project: Project, source: Source, lake: SourceLake, hour: Hour, clock: Clock) -> None:
     from pipeline.lost_runs import end_lost_runs
     from pipeline.running import SourceRuns, dagster_instance
 
-    with dagster_instance(project) as instance:
-        end_lost_runs(instance, lake, source, clock.now())
-        capture_hour(SourceRuns.of(source, instance), lake, hour, clock)
+    try:
+        with dagster_instance(project) as instance:
+            end_lost_runs(instance, lake, source, clock.now())
+            capture_hour(SourceRuns.of(source, instance), lake, hour, clock)
+    except LakeFault as fault:
+        with suppress(LakeFault):  # Dagster's own database failed, so no step remembered it
+            note_attempt(lake, hour, fault, clock.now())
+        raise
 
 
 def capture_hour(runs: SourceRuns, lake: SourceLake, hour: Hour, clock: Clock) -> None:

@@ -14,8 +14,11 @@ from pipeline.components.broken_source import broken_source_definitions
 from pipeline.components.counter_source import source_definitions
 from pipeline.core.errors import ConfigError
 from pipeline.core.project import ROOT, Project
-from pipeline.core.sources import read_source
+from pipeline.core.sources import read_source, sound_sources
+from pipeline.jobs import build_incidents_job
+from pipeline.maintenance import maintenance_definitions
 from pipeline.resources import shared_resources
+from pipeline.sensors import build_incidents_sensor
 
 
 @dg.definitions
@@ -23,7 +26,13 @@ def definitions() -> dg.Definitions:
     tree = dg.ComponentTree.for_project(ROOT)
     return dg.Definitions.merge(
         *(_source(tree, file) for file in Project.here().source_files()),
-        dg.Definitions(resources=shared_resources(), executor=dg.in_process_executor),
+        maintenance_definitions(),
+        dg.Definitions(
+            jobs=[build_incidents_job()],
+            sensors=[build_incidents_sensor(sound_sources(Project.here())[0])],
+            resources=shared_resources(),
+            executor=dg.in_process_executor,
+        ),
     )
 
 

@@ -7,22 +7,50 @@ by being run again.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 
 import dagster as dg
 
-from pipeline.core.errors import RatchetError
+from pipeline.core.errors import LakeFault, RatchetError
+from pipeline.core.hours import Hour
+from pipeline.core.incidents.notes import note_attempt
+from pipeline.core.lake import SourceLake
+from pipeline.core.model import Origin
+from pipeline.core.observe import Clock
 
 KIND, NEXT_STEP = "ratchet/error", "ratchet/next_step"
 
 
+@dataclass(frozen=True)
+class Attempt:
+    """What a step works on; a failure of a live one is remembered for its incident."""
+
+    lake: SourceLake
+    hour: Hour
+    clock: Clock
+
+    def remember(self, error: Exception) -> None:
+        if self.clock.origin is not Origin.LIVE:
+            return
+        # A lake that takes no note is noticed by the sensor of incidents, which writes into it too.
+        with suppress(LakeFault):
+            note_attempt(self.lake, self.hour, error, self.clock.now())
+
+
 @contextmanager
-def failing_loudly() -> Iterator[None]:
+def failing_loudly(attempt: Attempt | None = None) -> Iterator[None]:
     try:
         yield
     except RatchetError as error:
+        if attempt is not None:
+            attempt.remember(error)
         raise dg.Failure(
             description=str(error),
             metadata={KIND: error.kind, NEXT_STEP: error.next_step},
             allow_retries=False,
         ) from error
+    except Exception as error:
+        if attempt is not None:
+            attempt.remember(error)
+        raise

@@ -9,6 +9,9 @@ from pipeline.core.model import Source
 RAW, SNAPSHOT, DELTA, REPORT = "raw_snapshot", "validated_snapshot", "hourly_delta", "threshold_report"
 ASSETS = (RAW, SNAPSHOT, DELTA, REPORT)
 SOURCE_TAG = "ratchet/source"
+INCIDENTS_JOB = INCIDENTS_SENSOR = "incidents"
+PROJECT = "_project"
+"""Stands in SOURCE_TAG of runs that concern all sources."""
 
 
 def asset_key(source: Source, asset: str) -> dg.AssetKey:

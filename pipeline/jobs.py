@@ -6,8 +6,11 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 from pipeline.core import history
 from pipeline.core.hours import Hour
 from pipeline.core.model import Source
+from pipeline.core.project import Project
+from pipeline.core.untold import forget_untold, untold
 from pipeline.failures import failing_loudly
-from pipeline.graph import SOURCE_TAG, capture_job, history_job, notify_job, notify_pool, pool
+from pipeline.graph import INCIDENTS_JOB, PROJECT, SOURCE_TAG, capture_job, history_job, notify_job, notify_pool, pool
+from pipeline.notify.incidents import tell_incidents, watched
 from pipeline.notify.sending import send_report
 from pipeline.resources import CLOCK, LAKE, lock_key
 from pipeline.telling import tell_hour
@@ -42,10 +45,12 @@ def _history(source: Source) -> dg.JobDefinition:
         lake = context.resources.lake.source(source.name)
         with failing_loudly():
             told = set(history.finish_interrupted(lake, source))
+            told |= untold(lake) & {capture.hour for capture in lake.captures()}  # a killed import noted more
             if config.tell_from is not None:
                 told |= {capture.hour for capture in lake.captures(Hour.parse(config.tell_from))}
             for hour in sorted(told):
                 tell_hour(context, lake, source, hour)
+            forget_untold(lake)
         context.log.info(f"{len(told)} hours of {source.name} told to Dagster.")
 
     @dg.job(
@@ -74,6 +79,28 @@ def _notify(source: Source) -> dg.JobDefinition:
     )
     def job() -> None:
         send()
+
+    return job
+
+
+def build_incidents_job() -> dg.JobDefinition:
+    """One for all sources: what meets several of them at once is one message."""
+
+    @dg.op(name=f"tell_{INCIDENTS_JOB}", required_resource_keys={LAKE, CLOCK})
+    def tell(context: dg.OpExecutionContext) -> None:
+        with failing_loudly():
+            for delivery in tell_incidents(
+                context.resources.lake, watched(Project.here()), context.resources.clock.now
+            ):
+                context.log.info(f"{delivery.channel}: {delivery.result}. {delivery.detail}")
+
+    @dg.job(
+        name=INCIDENTS_JOB,
+        description="Tell the channels which incidents opened, still stand, or are over.",
+        tags={SOURCE_TAG: PROJECT},
+    )
+    def job() -> None:
+        tell()
 
     return job
 

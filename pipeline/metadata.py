@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -15,14 +16,16 @@ import pyarrow.compute as pc
 
 from pipeline.core.capture import Ended, read_head, read_pages
 from pipeline.core.hours import Hour, format_time
-from pipeline.core.lake import DELTA, REPORT, VALIDATED, CaptureRef, SourceLake
+from pipeline.core.lake import DELTA, RAW, REPORT, VALIDATED, CaptureRef, SourceLake
 from pipeline.core.lineage import read_lineage
-from pipeline.core.model import Counter, Finding
+from pipeline.core.model import FEED_STATE, Counter, Finding
 from pipeline.core.records import Lineage, Report
 from pipeline.core.report.build import exact_sum
 from pipeline.core.report.markdown import coverage_words
 from pipeline.core.report.picture import movers_picture
+from pipeline.core.revisions import revision_row, revisions, windowed
 from pipeline.core.snapshots import read_table
+from pipeline.core.windows import is_days
 
 Metadata = dict[str, Any]
 PREVIEW_ROWS = 5
@@ -51,7 +54,7 @@ def raw_metadata(lake: SourceLake, capture: CaptureRef) -> Metadata:
         "pages": ended.pages,
         "bytes_received": ended.bytes,
         "bytes_stored": lake.raw(capture).stat().st_size,
-        "file": dg.MetadataValue.path(lake.raw(capture)),
+        "file": dg.MetadataValue.path(lake.place(RAW, capture.hour, capture.name)),
     }
 
 
@@ -61,28 +64,36 @@ def snapshot_metadata(lake: SourceLake, hour: Hour) -> Metadata:
     carried = pc.sum(pc.equal(table["status"], "carried")).as_py() or 0
     return {
         **_table_metadata(table, lineage.terms.counters),
+        **_revision_metadata(lake, path, lineage, table),
         "items_observed": len(table) - carried,
         "items_carried": carried,
         **_totals(table, lineage),
         "capture": lineage.capture,
         "compared_with": lineage.previous_hour or "nothing: the first snapshot",
-        "file": dg.MetadataValue.path(path),
+        "file": dg.MetadataValue.path(lake.place(VALIDATED, hour)),
     }
 
 
+def _revision_metadata(lake: SourceLake, path: Path, lineage: Lineage, snapshot: pa.Table) -> Metadata:
+    """What the platform changed about earlier days, of counters that it tells per day."""
+    told = windowed(snapshot.column_names, [counter.name for counter in lineage.terms.counters])
+    if not told or lineage.previous_hour is None:
+        return {}
+    found = revisions(path, lake.path(VALIDATED, Hour.parse(lineage.previous_hour)), told)
+    return {"days_revised": len(found)} | ({"revised": rows_table(map(revision_row, found))} if found else {})
+
+
 def delta_metadata(lake: SourceLake, hour: Hour) -> Metadata:
-    path = lake.path(DELTA, hour)
-    lineage, table = read_lineage(lake.path(VALIDATED, hour)), read_table(path)
+    lineage, table = read_lineage(lake.path(VALIDATED, hour)), read_table(lake.path(DELTA, hour))
     return {
         **_table_metadata(table, lineage.terms.counters),
         "since": lineage.previous_hour or "nothing: the first snapshot",
-        "file": dg.MetadataValue.path(path),
+        "file": dg.MetadataValue.path(lake.place(DELTA, hour)),
     }
 
 
 def report_metadata(lake: SourceLake, report: Report) -> Metadata:
     picture = movers_picture(report)
-    path = lake.path(REPORT, Hour.parse(report.hour))
     day = report.coverage["24h"]
     metadata: Metadata = {"largest_gains": _inline(picture) if picture else None}
     if report.crossings:
@@ -110,7 +121,7 @@ def report_metadata(lake: SourceLake, report: Report) -> Metadata:
         "coverage_24h": day.observed / day.hours,
         "coverage": coverage_words(report.coverage["30d"]) + " in the last 30 days",
         "simulated": report.simulated,
-        "file": dg.MetadataValue.path(path),
+        "file": dg.MetadataValue.path(lake.place(REPORT, Hour.parse(report.hour))),
     }
     return {name: value for name, value in metadata.items() if value is not None}
 
@@ -149,7 +160,11 @@ def _table_metadata(table: pa.Table, counters: Iterable[Counter]) -> Metadata:
         "dagster/column_schema": dg.TableSchema(
             columns=[dg.TableColumn(f.name, str(f.type), descriptions.get(f.name)) for f in table.schema]
         ),
-        "preview": rows_table(table.slice(0, PREVIEW_ROWS).to_pylist()),
+        "preview": rows_table(
+            table.select([name for name in table.column_names if not (is_days(name) or name == FEED_STATE)])
+            .slice(0, PREVIEW_ROWS)
+            .to_pylist()
+        ),
     }
 
 
@@ -160,6 +175,7 @@ def _counter_columns(counters: Iterable[Counter]) -> dict[str, str]:
             counter.name: f"cumulative; policy {counter.policy.trend}",
             f"{counter.name}_max": "highest accepted value; milestones are judged on it",
             f"{counter.name}_peak": "highest value since the last correction; the tolerance is measured from it",
+            f"{counter.name}_days": "what the total is made of: per day the highest number told, and the one told last",
             f"{counter.name}_delta": "change since the item was last observed; null where that is unknown",
             f"{counter.name}_per_hour": "the change over the elapsed time",
         }

@@ -26,6 +26,7 @@ from pipeline.lost_runs import end_lost_runs
 from pipeline.running import SourceRuns, dagster_instance
 from pipeline.sandbox.recording import RecordedAccount, Recording
 from pipeline.sandbox.server import NoteSandbox
+from pipeline.site.build import build_site
 
 RECORDED = "recorded"
 RECORDING = ROOT / "data" / "recordings" / "note_account.csv"
@@ -84,3 +85,4 @@ class Replay:
                 yield hour
             if unsettled_from(self.lake) is not None:
                 runs.history()
+        build_site(self.project, self.source)

@@ -14,6 +14,7 @@ from importlib.resources import files
 from typing import Any
 
 import dagster as dg
+from sqlalchemy.exc import DatabaseError
 
 from pipeline.components.counter_source import source_definitions
 from pipeline.core import errors
@@ -49,11 +50,24 @@ class Outcome:
 
 @contextmanager
 def dagster_instance(project: Project) -> Iterator[dg.DagsterInstance]:
-    """The instance under the project's data, made on first use."""
+    """The instance under the project's data, made on first use. Raises LakeFault where its database cannot be used."""
     prepare_dagster_home(project)
     os.environ["DAGSTER_HOME"] = str(project.dagster_home)
-    with dg.DagsterInstance.get() as instance:
+    with _database_faults(project), dg.DagsterInstance.get() as instance:
         yield instance
+
+
+@contextmanager
+def _database_faults(project: Project) -> Iterator[None]:
+    """Turn what SQLite says of a full, read-only or broken disk into LakeFault."""
+    try:
+        yield
+    except DatabaseError as fault:
+        raise errors.LakeFault(
+            f"Dagster's database cannot be used at {project.dagster_home}: {fault.orig}",
+            "Make room on the disk and check the folder's owner; what was accepted is in the lake. "
+            "If it lasts, move that folder away and run: ratchet rebuild",
+        ) from fault
 
 
 def prepare_dagster_home(project: Project) -> None:

@@ -12,18 +12,17 @@ from pipeline.core.history import unsettled_from
 from pipeline.core.hours import Hour, format_time
 from pipeline.core.lake import VALIDATED
 from pipeline.core.model import Source
-from pipeline.core.observe import known_dead_session, outside
+from pipeline.core.observe import outside
 from pipeline.core.project import Project
+from pipeline.core.sessions import known_dead_session
 from pipeline.core.sources import find_source
 from pipeline.graph import capture_job
 from pipeline.lost_runs import end_lost_runs
 from pipeline.resources import CLOCK, LAKE
 
-_ATTEMPTS_AFTER_MINUTES = (0, 10, 20)
-
 
 def build_schedule(source: Source) -> dg.ScheduleDefinition:
-    minutes = [source.minute + later for later in _ATTEMPTS_AFTER_MINUTES if source.minute + later < 60]
+    minutes = source.attempt_minutes
 
     @dg.schedule(
         name=f"{source.name}_hourly",

@@ -132,6 +132,12 @@ def test_a_rejected_hour_is_told_as_rejected_once(told: Project) -> None:
     assert f"{BLOG} {HOUR.key} rejected by Ada: tests\n" in ratchet("status", BLOG).stdout
 
 
+def test_the_room_of_each_source_is_told_with_its_growth_by_the_year(told: Project) -> None:
+    said = ratchet("status", "--storage").stdout
+    assert re.search(rf"{BLOG}: 0\.\d MB in \d+ files for 2 hours; a year of its hours takes [\d.]+ MB\.\n", said)
+    assert ratchet("status", BLOG, "--storage").stdout in said
+
+
 def test_a_check_of_one_rule_says_so(project: Project) -> None:
     write_source(project, BLOG, NOWHERE, rules=[{"counter": "views", "crosses": [100]}])
     write_source(project, "silent", NOWHERE)

@@ -115,7 +115,7 @@ def test_a_fault_of_transport_is_tried_again_by_the_client_and_is_one_failure_in
     assert (outcome.success, outcome.kind) == (False, "transport")
     assert len(blog.sandbox.requests) == ATTEMPTS
     assert attempts(blog) == 1
-    assert stored_files(blog.lake.root) == {}
+    assert list(stored_files(blog.lake.root)) == ["notes/attempt.json"]
 
 
 @pytest.mark.usefixtures("_no_waits")

@@ -20,7 +20,7 @@ from pipeline.core.model import Origin
 from pipeline.core.observe import RecordedClock
 from pipeline.core.project import Project
 from pipeline.core.sources import find_source
-from pipeline.graph import ASSETS, DELTA, RAW, REPORT, SNAPSHOT
+from pipeline.graph import ASSETS, DELTA, INCIDENTS_SENSOR, RAW, REPORT, SNAPSHOT
 from pipeline.lost_runs import STARTING_UP
 from pipeline.running import SourceRuns, dagster_instance
 from pipeline.sandbox.faults import Hang
@@ -196,6 +196,22 @@ def test_the_schedule_runs_at_its_minute(live: Live) -> None:
     assert ticking["scheduleState"]["status"] == "RUNNING"
     assert ticking["cronSchedule"].split(" ")[0].split(",")[0] == str(minute)
     assert schedules[f"{GROWING}_hourly"]["scheduleState"]["status"] == "STOPPED"
+
+
+def test_the_sensor_of_incidents_looks_from_the_start_and_finds_nothing_to_tell(live: Live) -> None:
+    selector = {
+        "repositoryName": "__repository__",
+        "repositoryLocationName": "pipeline",
+        "sensorName": INCIDENTS_SENSOR,
+    }
+
+    def ticks() -> list[Mapping[str, Any]]:
+        state = live.stack.ask(TICKS, selector=selector)["sensorOrError"]["sensorState"]
+        found: list[Mapping[str, Any]] = [tick for tick in state["ticks"] if tick["status"] != "STARTED"]
+        return found
+
+    until(ticks)
+    assert {(tick["status"], tick["skipReason"]) for tick in ticks()} == {("SKIPPED", "There is nothing to tell.")}
 
 
 def test_a_report_is_told_once_although_the_daemon_is_killed_and_the_hour_made_again(live: Live) -> None:

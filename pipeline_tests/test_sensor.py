@@ -60,7 +60,12 @@ def look(blog: Blog, now: datetime = MOMENT, instance: dg.DagsterInstance | None
         return str(decided.skip_message)
     for request in decided.run_requests:
         job = runs.definitions.resolve_job_def(notify_job(blog.source))
-        job.execute_in_process(run_config=request.run_config, instance=instance or blog.instance, raise_on_error=False)
+        job.execute_in_process(
+            run_config=request.run_config,
+            instance=instance or blog.instance,
+            resources={"clock": resources["clock"]},
+            raise_on_error=False,
+        )
     return [str(request.run_key) for request in decided.run_requests]
 
 
@@ -121,7 +126,7 @@ def test_a_channel_that_was_down_is_tried_again_in_the_next_hour_and_the_other_i
     receiver.posts.clear()
     again = look(speaking, MOMENT + timedelta(hours=1))
     assert first == [f"{HOUR.key} at {HOUR.key}"]
-    assert again == [f"{HOUR.key} at {(HOUR + 1).key}"]
+    assert again == [f"{HOUR.key} at {(HOUR + 1).key}, attempt 2"]
     assert (len(receiver.webhooks), len(receiver.sms)) == (1, 0)
     assert len(receipts(speaking)) == 2
 
@@ -227,7 +232,10 @@ def test_a_dead_channel_keeps_no_hour_from_the_others_and_gets_all_of_them_later
     ]
     receiver.status = 200
     receiver.posts.clear()
-    sent = send_unsent(speaking.lake, speaking.source, lambda: AFTER)
+    with pytest.raises(ChannelFault, match=r"2 messages .* tried again at 13:18"):
+        send_unsent(speaking.lake, speaking.source, lambda: AFTER)
+    assert receiver.posts == [], "it failed a moment ago"
+    sent = send_unsent(speaking.lake, speaking.source, lambda: AFTER + timedelta(minutes=1))
     assert [delivery.result for delivery in sent] == ["sent", "sent"]
     assert (len(receiver.webhooks), len(receiver.sms)) == (2, 0)
 

@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import traceback
+from keyword import iskeyword
 
 import click
 
@@ -19,9 +20,19 @@ _COMMANDS = {
     "replay": "Replay the bundled recording through the real assets and checks.",
     "dev": "Open the Dagster UI, with the simulated account of the source demo.",
     "collect": "Capture a source now, without a daemon.",
+    "watch": "Tell of rates per minute at once, between the hours.",
     "status": "Show the ledger: hours observed, quarantined, missing.",
+    "alert": "Send a test message to the channels.",
+    "show": "Show what the items gained, as sparklines and a table.",
+    "report": "Make the pages again: data/site/index.html and one page a source.",
+    "mark": "Write down what happened, so that the charts can show it.",
     "correct": "Take a refused capture as true, or reject an accepted hour.",
+    "verify": "Look whether the lake still is what was published, and repair it.",
+    "compact": "Pack finished months into archives and tables.",
     "rebuild": "Tell a new Dagster instance what the lake holds.",
+    "import": "Import the past of a source from a file, through the same checks.",
+    "export": "Write the accepted history of a source to one file for other tools.",
+    "drill": "Inject every fault and show that each is loud.",
     "source": "Look at the YAML files of the sources.",
 }
 
@@ -35,7 +46,8 @@ class _LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
-        command: click.Command = importlib.import_module(f"pipeline.cli.{cmd_name}").command
+        module = f"{cmd_name}_" if iskeyword(cmd_name) else cmd_name
+        command: click.Command = importlib.import_module(f"pipeline.cli.{module}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -53,7 +65,7 @@ def cli() -> None:
 
     Exit codes: 0 done, 2 usage or configuration, 10 transport, 11 dead session, 12 refused,
     13 already observed, 14 wrong hour, 15 source busy, 16 lake unwritable or damaged,
-    18 a channel did not take a message.
+    17 hours of an import were refused, 18 a channel did not take a message.
     """
 
 

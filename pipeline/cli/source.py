@@ -1,47 +1,218 @@
-"""``ratchet source``: the YAML files of the sources, checked before Dagster ever sees them."""
+"""``ratchet source``: add a source by answering questions, and check what is there before Dagster ever sees it."""
 
 from __future__ import annotations
 
+import re
 import sys
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pipeline.core.model import Source
+    from pipeline.core.source_file import Question
+    from pipeline.core.trial import Trial
+
+_SHOWN = 5
+
+
+class _Variable(click.ParamType[str]):
+    """Small letters would do too, but then a secret that is pasted here would be taken for a name, and written down."""
+
+    name = "variable"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if not re.fullmatch(r"[A-Z_][A-Z0-9_]*", value):
+            self.fail("the name of a variable is capital letters, digits and _; the secret is asked for next")
+        return value
 
 
 @click.group()
 def command() -> None:
-    """Look at the YAML files of the sources.
+    """Add sources, and check the YAML of those that are there.
 
     \b
-    Example: ratchet source check
+    Example: ratchet source add
     """
 
 
 @command.command()
 @click.argument("source", required=False)
-def check(source: str | None) -> None:
-    """Check the YAML of SOURCE, or of every source: keys, variables, counters, rules.
+@click.option("--offline", is_flag=True, help="With SOURCE: look at the YAML only and ask no platform.")
+def check(source: str | None, offline: bool) -> None:
+    """Check the YAML of every source; of SOURCE also whether its platform answers with items.
 
     \b
     Example: ratchet source check my_blog
     """
     from pipeline.core.errors import ConfigError
     from pipeline.core.project import Project
-    from pipeline.core.sources import find_source, read_source
+    from pipeline.core.sources import find_source, sound_sources
 
     project = Project.here()
-    failed = 0
     if source is not None:
-        find_source(project, source)
-    for file in project.source_files():
-        if source is not None and file.parent.name != source:
+        found = find_source(project, source)
+        click.echo(_good(found))
+        if not offline:
+            _show(found, _try(found))
+        return
+    sound, broken = sound_sources(project)
+    for each in sound:
+        click.echo(_good(each))
+    for error in broken:
+        click.echo(f"{error.what}\n  {error.next_step}", err=True)
+    sys.exit(ConfigError.exit_code if broken else 0)
+
+
+@command.command()
+@click.option("--platform", "kind", help="The kind of platform; asked for otherwise.")
+@click.option("--name", help="What the source is called; asked for otherwise.")
+@click.option("--set", "given", multiple=True, metavar="KEY=VALUE", help="Answer a question beforehand; no secrets.")
+def add(kind: str | None, name: str | None, given: tuple[str, ...]) -> None:
+    """Ask for what a new source needs, write its YAML, and show the first items it would record.
+
+    A secret goes into .env, which git ignores, and nowhere else.
+
+    \b
+    Example: ratchet source add
+    Example: ratchet source add --platform zenn --name my_zenn --set username=someone
+    """
+    from pipeline.core.errors import RatchetError
+    from pipeline.core.project import Project
+    from pipeline.core.source_file import plain_keys, questions, require_new_name, setting, write_source_file
+    from pipeline.core.sources import read_source
+
+    project = Project.here()
+    kind = _kind(kind)
+    asked = questions(kind)
+    answers = _given(given, plain_keys(kind))
+    name = name or click.prompt("A name for the source (small letters, digits, _)", default=f"my_{kind}")
+    require_new_name(project.defs, name)
+    settings = {key: setting(kind, key, answer) for key, answer in answers.items()}
+    for question in asked:
+        if question.key in settings:
             continue
-        try:
-            found = read_source(file)
-        except ConfigError as error:
-            failed += 1
-            click.echo(f"{error.what}\n  {error.next_step}", err=True)
-            continue
-        counters = ", ".join(found.counter_names)
-        rules = f"{len(found.rules)} rule{'' if len(found.rules) == 1 else 's'}"
-        click.echo(f"{found.name}: good. {found.platform.kind}: {counters}; {rules}.")
-    sys.exit(ConfigError.exit_code if failed else 0)
+        answer = _secret(question, name) if question.secret else _answer(question)
+        if answer and answer != question.default:
+            settings[question.key] = answer if question.secret else setting(kind, question.key, answer)
+    file = write_source_file(project.defs, name, kind, settings, enabled=True)
+    click.echo(f"\nWritten: {_shown(file)}")
+    try:
+        found = read_source(file)
+        _show(found, _try(found))
+    except RatchetError:
+        write_source_file(project.defs, name, kind, settings, enabled=False)
+        click.echo(
+            f"It is switched off (enabled: false). When ratchet source check {name} shows its items, switch it on.",
+            err=True,
+        )
+        raise
+    click.echo(f"\nObserve it now:       ratchet collect {name}")
+    click.echo("Observe it hourly:    make dev, or your own Dagster; it is switched on")
+    click.echo(f"Rules and messages:   {_shown(file)}")
+
+
+def _kind(kind: str | None) -> str:
+    from pipeline.core.errors import ConfigError
+    from pipeline.platforms import KINDS
+
+    if kind is None:
+        choice: str = click.prompt("Platform", type=click.Choice(sorted(KINDS)))
+        return choice
+    if kind not in KINDS:
+        raise ConfigError(f"There is no platform '{kind}'.", f"Use one of {', '.join(sorted(KINDS))}.")
+    return kind
+
+
+def _given(given: tuple[str, ...], known: list[str]) -> dict[str, str]:
+    from pipeline.core.errors import ConfigError
+
+    pairs = dict(part.partition("=")[::2] for part in given)
+    for key in pairs:
+        if key not in known:
+            raise ConfigError(
+                f"'{key}' is none of this platform's keys that --set can give.",
+                f"Those are: {', '.join(known) or 'none'}. Secrets are asked for, or taken from the environment.",
+            )
+    return pairs
+
+
+def _answer(question: Question) -> str:
+    answer: str = click.prompt(question.words, default=question.default, show_default=bool(question.default))
+    return answer
+
+
+def _secret(question: Question, source: str) -> str | None:
+    """Its place in the YAML; the value itself goes into the environment's file, unless it stands there already."""
+    from pipeline.core.project import env_file, environment
+    from pipeline.core.source_file import keep_secret
+
+    asked = f"The variable that holds the {question.words}"
+    variable = click.prompt(asked, default=question.variable(source), type=_Variable())
+    if environment().get(variable):
+        click.echo(f"{variable} is set already.")
+    else:
+        empty = "" if question.default is None else " (Enter for none)"
+        value = click.prompt(f"{variable}{empty}", default=question.default, hide_input=True, show_default=False)
+        if not value:
+            return None
+        keep_secret(env_file(), variable, value)
+        click.echo(f"Kept in {_shown(env_file())}.")
+    return f"{{{{ env.{variable} }}}}"
+
+
+def _good(source: Source) -> str:
+    counters = ", ".join(source.counter_names)
+    rules = f"{len(source.rules)} rule{'' if len(source.rules) == 1 else 's'}"
+    return f"{source.name}: good. {source.platform.kind}: {counters}; {rules}."
+
+
+def _try(source: Source) -> Trial:
+    from pipeline.core.observe import PRESENT
+    from pipeline.core.trial import try_source
+
+    return try_source(source, PRESENT.now)
+
+
+def _show(source: Source, trial: Trial) -> None:
+    """The first items, or why they would be refused. Raises Refused then."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from pipeline.core.errors import Refused
+    from pipeline.core.text import plain
+
+    requests = f"{trial.requests} request{'' if trial.requests == 1 else 's'}"
+    items = f"{len(trial.items)} item{'' if len(trial.items) == 1 else 's'}"
+    if trial.problems:
+        raise Refused(
+            f"{source.name} answered {requests} with what would be refused. {' '.join(trial.problems)}",
+            "Mend the source's YAML, or wait if the platform is at fault; nothing was recorded.",
+        )
+    table = Table(
+        "item",
+        "title",
+        *source.counter_names,
+    )
+    for item in trial.items[:_SHOWN]:
+        cells = [item["item_id"], item["title"] or "", *(item[name] for name in source.counter_names)]
+        table.add_row(*("" if cell is None else escape(plain(str(cell), 60)) for cell in cells))
+    console = Console()
+    more = f"; the first {_SHOWN} are" if len(trial.items) > _SHOWN else ":"
+    console.print(f"\n{items} in {requests}{more}")
+    console.print(table)
+    notices = [finding.reason for finding in trial.findings if finding.failing]
+    if not trial.items:
+        step = f"ratchet correct {source.name} HOUR --accept --by NAME --reason TEXT"
+        notices.append(f"An empty listing is refused until you take one as true: {step}")
+    for notice in notices:
+        console.print(escape(notice), style="yellow")
+
+
+def _shown(path: Path) -> str:
+    from pathlib import Path
+
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)

@@ -11,7 +11,7 @@ import click
 
 if TYPE_CHECKING:
     from pipeline.core.errors import ConfigError
-    from pipeline.core.model import Source
+    from pipeline.core.lake import SourceLake
 
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 _MARKS = {"observed": "[green]●[/]", "quarantined": "[red]✗[/]", "unfinished": "[yellow]◐[/]", "gap": "[dim]·[/]"}
@@ -32,34 +32,40 @@ class _Age(click.ParamType[timedelta]):
 @click.command()
 @click.argument("source", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("--storage", is_flag=True, help="Print the room that each source takes, and how it grows by the year.")
 @click.option("--max-age", type=_Age(), help="Exit with 1 when the last accepted capture is older: 90m, 2h, 1d.")
-def command(source: str | None, as_json: bool, max_age: timedelta | None) -> None:
+def command(source: str | None, as_json: bool, storage: bool, max_age: timedelta | None) -> None:
     """Show the ledger of SOURCE, or of every source: hours observed, quarantined, missing.
 
     \b
     Example: ratchet status recorded --json
     """
+    from pipeline.core.incidents.book import Book
     from pipeline.core.project import Project
     from pipeline.core.sources import find_source, sound_sources
     from pipeline.core.status import status_of
 
     project, now = Project.here(), datetime.now(UTC)
+    book = Book(project.lake.project)
     broken: list[ConfigError] = []
     if source is None:
         sources, broken = sound_sources(project)
     else:
         sources = [find_source(project, source)]
-    found = {known.name: status_of(project.lake.source(known.name), known, now) for known in sources}
+    if storage:
+        _print_storage([project.lake.source(known.name) for known in sources])
+        return
+    found = {known.name: status_of(project.lake.source(known.name), known, now, book) for known in sources}
     if as_json:
         import msgspec
 
         content = found[source] if source is not None else found
         click.echo(msgspec.json.format(msgspec.json.encode(content)).decode())
     else:
-        _print(found)
+        _print(found, now)
     fresh = True
     if max_age is not None:
-        judged = [known.name for known in sources if source is not None or _is_awaited(known, now)]
+        judged = [known.name for known in sources if source is not None or known.is_awaited(now)]
         fresh = _is_fresh({name: found[name] for name in judged}, max_age, now)
     for error in broken:
         click.echo(f"Error: {error.what}\n{error.next_step}", err=True)
@@ -69,12 +75,14 @@ def command(source: str | None, as_json: bool, max_age: timedelta | None) -> Non
         sys.exit(1)
 
 
-def _is_awaited(source: Source, now: datetime) -> bool:
-    """Whether the present should bring captures of the source."""
-    return source.enabled and not source.simulated and (source.end is None or now < source.end.end)
+def _print_storage(lakes: list[SourceLake]) -> None:
+    from pipeline.core.storage import storage_lines, storage_of
+
+    for line in storage_lines([storage_of(lake) for lake in lakes]):
+        click.echo(line)
 
 
-def _print(found: dict[str, dict[str, Any]]) -> None:
+def _print(found: dict[str, dict[str, Any]], now: datetime) -> None:
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
@@ -83,6 +91,9 @@ def _print(found: dict[str, dict[str, Any]]) -> None:
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
     for name in ("source", "last 24 hours", "observed", "quarantined", "gaps", "last accepted"):
         table.add_column(name, no_wrap=True, justify="right" if name in ("observed", "quarantined", "gaps") else "left")
+    now_table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
+    for name in ("source", "last incident", "credential"):
+        now_table.add_column(name)
     for name, status in found.items():
         hours = list(status["hours"].values())[-_STRIP_HOURS:]
         table.add_row(
@@ -91,13 +102,68 @@ def _print(found: dict[str, dict[str, Any]]) -> None:
             f"{status['observed']:,}",
             f"{status['quarantined']:,}",
             f"{status['gaps']:,}",
-            (status["last_accepted"] or "never")[: len("2026-11-22T14:17")].replace("T", " "),
+            _accepted_words(status, now),
         )
+        now_table.add_row(name, _incident_words(status), _credential_words(status, now))
     console.print(table)
+    console.print()
+    console.print(now_table)
     for name, status in found.items():
+        for line in _open_lines(name, status):
+            console.print(escape(line), soft_wrap=True)
         for refused in status["quarantined_hours"][-3:]:
             console.print(f"\n[red]✗[/] {name} {refused['hour']} {escape(_refusal_words(refused))}")
     console.print("\n[dim]● observed  ✗ quarantined  ◐ unfinished  · gap[/]")
+
+
+def _accepted_words(status: dict[str, Any], now: datetime) -> str:
+    """``25 min ago``, or the day where that is long ago."""
+    from pipeline.core.hours import parse_time
+
+    if status["last_accepted"] is None:
+        return "never"
+    moment = parse_time(status["last_accepted"])
+    minutes = int((now - moment).total_seconds() // 60)
+    if minutes >= 72 * 60:
+        return f"{moment:%Y-%m-%d}"
+    return f"{minutes} min ago" if minutes < 120 else f"{minutes // 60} h ago"
+
+
+def _incident_words(status: dict[str, Any]) -> str:
+    incident = status["last_incident"]
+    if incident is None:
+        return "none"
+    cause = incident["cause"].replace("_", " ")
+    if incident["over_at"] is None:
+        return f"[red]OPEN[/] {cause} since {_minute(incident['since'])}"
+    return f"{cause}, over {_minute(incident['over_at'])}"
+
+
+def _credential_words(status: dict[str, Any], now: datetime) -> str:
+    from pipeline.core.credential import days_left
+    from pipeline.core.hours import parse_time
+
+    if status["dead_session"] is not None:
+        return "[red]turned away[/]"
+    expires = status["credential_expires"]
+    return f"{days_left(parse_time(expires), now):,.0f} days" if expires else "-"
+
+
+def _open_lines(name: str, status: dict[str, Any]) -> list[str]:
+    """What stands in the way now, and what to do about it."""
+    from pipeline.core.text import plain
+
+    incident = status["last_incident"]
+    lines = []
+    if incident is not None and incident["over_at"] is None:
+        lines.append(f"\n! {name}: {plain(incident['what'], 400)}\n  {incident['next_step']}")
+    elif status["dead_session"] is not None:
+        lines.append(f"\n! {name}: {status['dead_session']}\n  Renew its credential, then run: ratchet collect {name}")
+    return lines
+
+
+def _minute(moment: str) -> str:
+    return moment[: len("2026-11-22T14:17")].replace("T", " ")
 
 
 def _refusal_words(refused: dict[str, Any]) -> str:

@@ -29,6 +29,7 @@ def print_summary(console: Console, lake: SourceLake, source: Source) -> None:
     console.print()
     console.print(f"Files   {escape(str(lake.root))}")
     console.print(f"Ledger  ratchet status {source.name}")
+    console.print(f"Page    {escape(str(lake.root.parents[1] / 'site' / f'{source.name}.html'))}")
     console.print("See it  make dev, then open the address that it prints")
 
 

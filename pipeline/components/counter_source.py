@@ -12,6 +12,7 @@ from pipeline.assets import build_assets
 from pipeline.core.model import Source
 from pipeline.core.sources import SourceSpec, read_source
 from pipeline.jobs import build_jobs
+from pipeline.long_view import build_long_view
 from pipeline.partitions import hourly_partitions
 from pipeline.resources import lock_key, source_lock
 from pipeline.schedules import build_schedule
@@ -41,11 +42,12 @@ class CounterSource(dg.Component):
 def source_definitions(source: Source) -> dg.Definitions:
     """Everything Dagster knows of one source, but the resources that all sources share."""
     partitions = hourly_partitions(source)
+    long_view = build_long_view(source)
     return dg.Definitions(
-        assets=build_assets(source, partitions),
+        assets=[*build_assets(source, partitions), long_view.asset],
         asset_checks=build_asset_checks(source, partitions),
-        jobs=build_jobs(source),
-        schedules=[build_schedule(source)],
+        jobs=[*build_jobs(source), long_view.job],
+        schedules=[build_schedule(source), long_view.schedule],
         sensors=[build_sensor(source)],
         resources={lock_key(source): source_lock(source)},
     )

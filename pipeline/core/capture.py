@@ -20,14 +20,21 @@ import msgspec
 import pyarrow as pa
 
 from pipeline.core.hours import Hour, format_time, parse_time
+from pipeline.core.imported import is_rows
 from pipeline.core.lake import CaptureRef, SourceLake, damaged
 from pipeline.core.model import Origin, Source
+from pipeline.core.readings import Shifted
 from pipeline.platforms.protocol import CutShort, Page
+
+_MOMENTS = ("unchanged_since", "credential_expires")
 
 
 @dataclass(frozen=True)
 class Ended:
-    """How a capture ended. ``reason`` is None for a listing read to its end."""
+    """How a capture ended, with the pages and bytes of all its readings.
+
+    ``reason`` is None for a listing read to its end.
+    """
 
     pages: int
     bytes: int
@@ -43,7 +50,7 @@ class CaptureHead:
 
 
 def store_capture(
-    lake: SourceLake, source: Source, origin: Origin, captured_at: datetime, pages: Iterable[Page]
+    lake: SourceLake, source: Source, origin: Origin, captured_at: datetime, pages: Iterable[Page | Shifted]
 ) -> tuple[CaptureRef, Ended]:
     """Write the pages as they arrive. Whatever ``pages`` raises, but CutShort, leaves no file.
 
@@ -66,9 +73,12 @@ def store_capture(
             },
         )
         try:
-            for page in pages:
-                _write_line(stream, _page_line(source.platform.trim(page)))
-                count, size = count + 1, size + len(page.body)
+            for part in pages:
+                if isinstance(part, Shifted):
+                    _write_line(stream, {"shifted": part.reason})
+                    continue
+                _write_line(stream, _page_line(part if is_rows(part) else source.platform.trim(part)))
+                count, size = count + 1, size + len(part.body)
         except CutShort as cut:
             reason = str(cut)
         _write_line(stream, {"pages": count, "bytes": size, "cut_short": reason})
@@ -81,8 +91,11 @@ def read_head(lake: SourceLake, capture: CaptureRef) -> CaptureHead:
         return _head(next(_lines(lake.raw(capture))))
 
 
-def read_pages(lake: SourceLake, capture: CaptureRef) -> Iterator[Page | Ended]:
-    """The stored pages one after the other, then how the capture ended. Raises LakeFault where damaged."""
+def read_pages(lake: SourceLake, capture: CaptureRef) -> Iterator[Page | Shifted | Ended]:
+    """The stored pages one after the other, then how the capture ended. Raises LakeFault where damaged.
+
+    After Shifted the same listing follows once more; what came before it is not used.
+    """
     path = lake.raw(capture)
     with _reading(path):
         lines = _lines(path)
@@ -91,6 +104,8 @@ def read_pages(lake: SourceLake, capture: CaptureRef) -> Iterator[Page | Ended]:
         for line in lines:
             if "request" in line:
                 yield _page(line)
+            elif "shifted" in line:
+                yield Shifted(line["shifted"])
             else:
                 ended = Ended(line["pages"], line["bytes"], line["cut_short"])
     if ended is None:
@@ -111,6 +126,9 @@ def _page_line(page: Page) -> dict[str, Any]:
     }
     if page.dropped:
         line["dropped"] = page.dropped
+    for name in _MOMENTS:
+        if (moment := getattr(page, name)) is not None:
+            line[name] = format_time(moment)
     try:
         line["body"] = page.body.decode()
     except UnicodeDecodeError:
@@ -121,7 +139,8 @@ def _page_line(page: Page) -> dict[str, Any]:
 def _page(line: dict[str, Any]) -> Page:
     body = line["body"].encode() if "body" in line else base64.b64decode(line["body_base64"])
     fetched_at, dropped = parse_time(line["fetched_at"]), tuple(line.get("dropped", ()))
-    return Page(line["request"], line["status"], line["headers"], fetched_at, body, dropped)
+    moments = {name: parse_time(line[name]) for name in _MOMENTS if name in line}
+    return Page(line["request"], line["status"], line["headers"], fetched_at, body, dropped, **moments)
 
 
 def _write_line(stream: pa.NativeFile, line: dict[str, Any]) -> None:

@@ -34,7 +34,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.core.engine import cursor, named, reading_lake, render
+from pipeline.core.engine import SMALL, arrow_rows, cursor, named, reading_lake, render
 from pipeline.core.lake import damaged
 
 
@@ -54,7 +54,7 @@ def hour_delta(current: Path, previous: Path | None, counters: Sequence[str], fi
     if previous is not None:
         parameters |= {"previous": named(previous), "first_accepted_at": first_accepted_at}
     with reading_lake(), cursor() as connection:
-        return connection.sql(query, params=parameters).to_arrow_table()
+        return arrow_rows(connection, query, parameters, few=current.stat().st_size <= SMALL)
 
 
 def _columns(file: Path) -> list[str]:

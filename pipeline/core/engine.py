@@ -12,12 +12,14 @@ import glob
 import os
 import re
 import tempfile
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from pipeline.core.errors import LakeFault
@@ -31,6 +33,9 @@ _DAMAGE = (duckdb.Error, duckdb.IOException, duckdb.InvalidInputException)
 # A capture shares its machine with Dagster and with the captures of other sources.
 _THREADS = 2
 _MEMORY = "1GB"
+
+SMALL = 262_144
+"""A file of the lake of so many bytes holds some ten thousand items."""
 
 
 @cache
@@ -53,6 +58,17 @@ def cursor() -> duckdb.DuckDBPyConnection:
     which it spills to the system's folder for temporary files. Times are UTC.
     """
     return _database().cursor()
+
+
+def arrow_rows(
+    connection: duckdb.DuckDBPyConnection, query: str, parameters: Mapping[str, object], *, few: bool
+) -> pa.Table:
+    """The rows of a query. ``few``: planning it twice, as a relation does, would cost more than copying them once."""
+    if not few:
+        return connection.sql(query, params=dict(parameters)).to_arrow_table()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Arrow output on a DB-API result", UserWarning)
+        return connection.execute(query, dict(parameters)).to_arrow_table()
 
 
 def render(template: str, counters: Sequence[str] | Sequence[Counter], **choices: object) -> str:

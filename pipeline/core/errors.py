@@ -104,6 +104,13 @@ class NothingAccepted(RatchetError):
     kind = "nothing_accepted"
 
 
+class HoursRefused(RatchetError):
+    """An import ended, and some of its hours were refused; the others are accepted."""
+
+    exit_code = 17
+    kind = "hours_refused"
+
+
 class ChannelFault(RatchetError):
     """A channel did not take a message."""
 

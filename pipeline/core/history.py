@@ -11,22 +11,25 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+import pandas as pd
 import pyarrow as pa
 
 from pipeline.core.capture import read_head, read_pages
 from pipeline.core.deltas import hour_delta
 from pipeline.core.errors import LakeFault, NothingAccepted, Refused
+from pipeline.core.feeds import counted_listing, keep_refused, minutes_of
 from pipeline.core.hours import Hour
-from pipeline.core.lake import DELTA, REPORT, REPORT_TEXT, VALIDATED, CaptureRef, SourceLake, encode_json
-from pipeline.core.ledger import WINDOWS, read_ledger
+from pipeline.core.imported import reader
+from pipeline.core.lake import DELTA, RAW, REPORT, REPORT_TEXT, VALIDATED, CaptureRef, SourceLake, encode_json
+from pipeline.core.ledger import read_coverage
 from pipeline.core.lineage import accepted_lineage, read_lineage, with_lineage
 from pipeline.core.model import Finding, Source
 from pipeline.core.records import Correction, Lineage, Quarantine, Report, Terms, decode
 from pipeline.core.report.build import Observed, build_report
 from pipeline.core.report.markdown import report_text
+from pipeline.core.revisions import revisions
 from pipeline.core.rules import evaluate
 from pipeline.core.snapshots import (
-    as_frame,
     build_snapshot,
     encode_table,
     read_frame,
@@ -36,6 +39,8 @@ from pipeline.core.validation.checks import CAPTURE_CHECKS, judge
 from pipeline.core.validation.conservation import conserves_counts
 from pipeline.core.validation.evidence import Evidence
 from pipeline.core.validation.listing import Listing, read_listing
+from pipeline.core.windows import with_totals
+from pipeline.platforms.protocol import Feed
 
 REBUILD = "rebuild"
 REJECTED = "rejected_by_owner"
@@ -95,16 +100,22 @@ def verdict(lake: SourceLake, source: Source, capture: CaptureRef) -> Verdict:
     """Judge a stored capture against the last accepted hour before it. Raises LakeFault where it is damaged."""
     previous = lake.last_accepted(before=capture.hour)
     terms = _terms(lake, source, capture)
-    listing = read_listing(
-        source.platform.read,
-        read_pages(lake, capture),
-        [counter.name for counter in terms.counters],
-        capture.captured_at,
-    )
     before = read_frame(lake.path(VALIDATED, previous)) if previous else None
-    evidence = Evidence(terms.counters, terms.bounds, listing, before)
+    listing = _listing(lake, source, capture, terms, before)
+    evidence = Evidence(terms.counters, terms.bounds, listing, before, source.credential_days)
     decisions = tuple(d for d in corrections(lake) if d.capture == capture.name)[-1:]
     return Verdict(capture, terms, listing, previous, judge(evidence), decisions)
+
+
+def _listing(
+    lake: SourceLake, source: Source, capture: CaptureRef, terms: Terms, before: pd.DataFrame | None
+) -> Listing:
+    """The items of a capture with cumulative counters, whatever the platform tells."""
+    if isinstance(source.platform, Feed):
+        return counted_listing(lake, source.platform, capture, terms, before)
+    counters = [counter.name for counter in terms.counters]
+    listing = read_listing(reader(source.platform), read_pages(lake, capture), counters, capture.captured_at)
+    return with_totals(listing, source.platform.windows, before)
 
 
 def _terms(lake: SourceLake, source: Source, capture: CaptureRef) -> Terms:
@@ -155,6 +166,7 @@ def publish_snapshot(lake: SourceLake, judged: Verdict) -> bool:
     """
     if not judged.accepted:
         raise refusal(lake, judged)
+    keep_refused(lake, judged.capture, judged.listing)
     hour, previous = judged.capture.hour, judged.compared_with
     previous_path = lake.path(VALIDATED, previous) if previous else None
     captured_at = judged.capture.captured_at
@@ -170,6 +182,7 @@ def publish_snapshot(lake: SourceLake, judged: Verdict) -> bool:
         first_accepted_at=read_lineage(previous_path).first_accepted_at if previous_path else captured_at,
         corrections=tuple(decision.id for decision in judged.decisions),
         terms=judged.terms,
+        credential_expires=judged.listing.credential_expires,
     )
     _plan_what_follows(lake, hour)
     return _publish_table(lake, VALIDATED, hour, with_lineage(table, lineage))
@@ -210,9 +223,9 @@ def conservation(lake: SourceLake, hour: Hour, delta: pa.Table | None = None) ->
     lineage = accepted_lineage(lake, hour)
     previous = lake.path(VALIDATED, Hour.parse(lineage.previous_hour)) if lineage.previous_hour else None
     return conserves_counts(
-        as_frame(read_table(lake.path(DELTA, hour)) if delta is None else delta),
-        read_frame(lake.path(VALIDATED, hour)),
-        read_frame(previous) if previous else None,
+        read_table(lake.path(DELTA, hour)) if delta is None else delta,
+        read_table(lake.path(VALIDATED, hour)),
+        read_table(previous) if previous else None,
         [counter.name for counter in lineage.terms.counters],
     )
 
@@ -228,29 +241,37 @@ def _require_conservation(lake: SourceLake, hour: Hour, delta: pa.Table) -> None
 
 def publish_report(lake: SourceLake, source: Source, hour: Hour) -> bool:
     """Judge the rules and write the report and its text. Raises NothingAccepted."""
-    lineage = accepted_lineage(lake, hour)
+    accepted_lineage(lake, hour)
     if not lake.exists(DELTA, hour):
         raise NothingAccepted(
             f"{lake.name} has no delta for {hour.key}.", f"Materialize hourly_delta of {hour.key} first."
         )
+    _require_conservation(lake, hour, read_table(lake.path(DELTA, hour)))
+    return _publish_report(lake, source, hour)
+
+
+def _publish_report(lake: SourceLake, source: Source, hour: Hour) -> bool:
+    """The report of an hour whose delta was judged."""
+    lineage = accepted_lineage(lake, hour)
     current = lake.path(VALIDATED, hour)
     previous_hour = Hour.parse(lineage.previous_hour) if lineage.previous_hour else None
     previous = lake.path(VALIDATED, previous_hour) if previous_hour else None
     before = read_report(lake, previous_hour) if previous_hour else None
     delta = read_table(lake.path(DELTA, hour))
-    _require_conservation(lake, hour, delta)
-    crossings, state = evaluate(
-        lineage.terms.rules, current, previous, delta, before.rule_state if before else {}, hour
-    )
     snapshot = read_table(current)
-    elapsed = (snapshot["captured_at"][0].as_py() - before.captured_at).total_seconds() if before else None
-    ledger = read_ledger(lake, source, now=hour.end, since=hour + -max(WINDOWS.values()))
+    captured_at = snapshot["captured_at"][0].as_py()
+    minutes = minutes_of(source.platform, current) if isinstance(source.platform, Feed) else None
+    crossings, state = evaluate(
+        lineage.terms.rules, current, previous, delta, before.rule_state if before else {}, captured_at, minutes
+    )
+    windows = [c.name for c in lineage.terms.counters if c.name in source.platform.windows]
+    elapsed = (captured_at - before.captured_at).total_seconds() if before else None
     report = build_report(
         source,
-        Observed(hour, lineage, snapshot, delta, elapsed),
+        Observed(hour, lineage, snapshot, delta, elapsed, revisions(current, previous, windows)),
         crossings,
         state,
-        ledger.coverage(hour),
+        read_coverage(lake, hour),
         [decision for decision in corrections(lake) if decision.id in lineage.corrections],
     )
     changed = lake.publish_generation(REPORT, hour, encode_json(report))
@@ -273,14 +294,19 @@ def _publish_table(lake: SourceLake, kind: str, hour: Hour, table: pa.Table) -> 
 
 
 def settle_hour(lake: SourceLake, source: Source, hour: Hour) -> bool:
-    """Give the hour its first capture that passes, or none. Returns whether any file changed."""
+    """Give the hour its first capture that passes, or none. Returns whether any file changed.
+
+    An hour whose accepted capture is lost keeps what was accepted of it.
+    """
+    if lake.exists(VALIDATED, hour) and not lake.exists(RAW, hour, read_lineage(lake.path(VALIDATED, hour)).capture):
+        return False
     for capture in lake.captures(hour, hour):
         judged = verdict(lake, source, capture)
         if judged.accepted:
             steps = (
                 publish_snapshot(lake, judged),
                 publish_delta(lake, hour),
-                publish_report(lake, source, hour),
+                _publish_report(lake, source, hour),
             )
             return any(steps)
         record_refusal(lake, judged)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 _SPELLED = re.compile(r"(\d{4}-\d\d-\d\d)(?:T(?=\d\d$)|-(?=\d\d:00$))(\d\d)(?::00)?", re.ASCII)
+_DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _ONE_HOUR = timedelta(hours=1)
 
 
@@ -38,6 +39,11 @@ class Hour:
         except ValueError:
             pass
         raise ValueError(f"'{text}' is not an hour; write it as 2026-11-22T14 (UTC)")
+
+    @classmethod
+    def bound(cls, text: str, *, last: bool = False) -> Hour:
+        """An end of a stretch: an hour, or a day for its first or its last one. Raises ValueError."""
+        return cls.parse(f"{text}T{23 if last else 0:02}" if _DAY.fullmatch(text) else text)
 
     @property
     def key(self) -> str:

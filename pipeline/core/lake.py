@@ -1,30 +1,31 @@
 """The lake: every path of Ratchet's files and the only code that writes, lists or moves them.
 
-A file is published by writing it under ``.incoming/``, fsync, a link that refuses to replace, and
-fsync of the folder, so a reader sees a whole file or none and nothing accepted is overwritten.
-A rebuilt hour is published as a new generation: the old file is linked into ``superseded/`` first,
-then the new one takes its name in one atomic rename.
-
-All writers of a source hold its lock, therefore a temporary file met under the lock is an orphan
-of a killed process and is swept. Receipts are written under a lock of their own.
+How a file is published, `publishing` says. A rebuilt hour is published as a new generation: the old
+file is linked into ``superseded/`` first, then the new one takes its name in one atomic rename. The
+files of a packed month lie in its archive (`archives`): they are listed and read as if they lay in
+their place, and the month is unpacked before one of them is made again.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+import shutil
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
-import msgspec
-from filelock import BaseFileLock, FileLock, Timeout
-
-from pipeline.core.errors import LakeFault, SourceBusy
+from pipeline.core import archives
+from pipeline.core.errors import LakeFault
+from pipeline.core.files import damaged as damaged
+from pipeline.core.files import encode_json as encode_json
+from pipeline.core.files import lake_faults, listing, make_folder, safe_name, sync_folder
+from pipeline.core.files import read_json as read_json
 from pipeline.core.hours import Hour
+from pipeline.core.small_records import CAPTURED_AT, SmallRecords
 
 RAW, VALIDATED, DELTA, QUARANTINE = "raw", "validated", "delta", "quarantine"
 REPORT, REPORT_TEXT = "report", "report text"
@@ -45,18 +46,15 @@ _SUFFIX = {
     QUARANTINE: ".json",
 }
 
-_CAPTURED_AT = "%Y%m%dT%H%M%S%fZ"
+PACKED = frozenset({RAW, VALIDATED, DELTA, REPORT, REPORT_TEXT})
+"""What the archive of a packed month holds. Findings of refused captures stay in their place."""
+
 _HOUR_LENGTH = len("2026-11-22T14")
-_INCOMING = ".incoming"
-_WRITING, _SENDING = "writing", "sending"
-_SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]*")
+_PROJECT = "_project"
+"""Begins as no name of a source does."""
 _HOUR_NAME = re.compile(r"\d{4}-\d\d-\d\dT\d\d", re.ASCII)
 _CAPTURE_NAME = re.compile(rf"{_HOUR_NAME.pattern}-\d{{8}}T\d{{12}}Z(~\d+)?", re.ASCII)
 _NAME = dict.fromkeys(_FOLDER, _HOUR_NAME) | {RAW: _CAPTURE_NAME, QUARANTINE: _CAPTURE_NAME}
-
-
-class _Taken(Exception):
-    """The name that a new file was to have is another file's already."""
 
 
 @dataclass(frozen=True, order=True)
@@ -69,31 +67,54 @@ class CaptureRef:
     @property
     def captured_at(self) -> datetime:
         stamp = self.name[_HOUR_LENGTH + 1 :].partition("~")[0]
-        return datetime.strptime(stamp, _CAPTURED_AT).replace(tzinfo=UTC)
+        return datetime.strptime(stamp, CAPTURED_AT).replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True)
 class Lake:
-    """All sources under one folder, usually ``data/lake``."""
+    """All sources under one folder, usually ``data/lake``. ``archives``: other folders where archives may lie."""
 
     root: Path
+    archives: tuple[Path, ...] = ()
 
     def source(self, name: str) -> SourceLake:
-        return SourceLake(self.root / _safe(name), name)
+        return SourceLake(self.root / safe_name(name), name, self.archives)
+
+    @property
+    def project(self) -> SourceLake:
+        """What concerns all sources together: incidents, their receipts, and notes about channels."""
+        return SourceLake(self.root / _PROJECT, _PROJECT)
+
+    def senders(self) -> list[SourceLake]:
+        """Everything under the root that can have sent a message: the project and its sources, former ones too."""
+        names = sorted(name for name in listing(self.root) if (self.root / name).is_dir())
+        return [SourceLake(self.root / name, name, self.archives) for name in names]
 
 
 @dataclass(frozen=True)
-class SourceLake:
+class SourceLake(SmallRecords):
     """The files of one source."""
 
-    root: Path
-    name: str
+    archives: tuple[Path, ...] = ()
 
     # Where things are ------------------------------------------------------------------------
 
     def path(self, kind: str, hour: Hour, name: str | None = None) -> Path:
-        """The file of ``hour`` (or of the capture called ``name`` in it) in the folder ``kind``."""
-        return self.root / _FOLDER[kind] / f"month={hour.month}" / f"{name or hour.key}{_SUFFIX[kind]}"
+        """The file of ``hour`` (or of the capture called ``name`` in it) in the folder ``kind``.
+
+        One that is packed is taken out of its archive. Raises LakeFault where the archive is not there.
+        """
+        place = self.place(kind, hour, name)
+        if not self._is_packed(kind, hour, name) or place.exists():
+            return place
+        return archives.taken_out(self.archive(hour.month), place.relative_to(self.root).as_posix())
+
+    def place(self, kind: str, hour: Hour, name: str | None = None) -> Path:
+        """Where this file has its place in the lake, packed or not."""
+        return self.folder(kind, hour.month) / f"{name or hour.key}{_SUFFIX[kind]}"
+
+    def folder(self, kind: str, month: str) -> Path:
+        return self.root / _FOLDER[kind] / f"month={month}"
 
     def raw(self, capture: CaptureRef) -> Path:
         return self.path(RAW, capture.hour, capture.name)
@@ -101,8 +122,19 @@ class SourceLake:
     def quarantine(self, capture: CaptureRef) -> Path:
         return self.path(QUARANTINE, capture.hour, capture.name)
 
-    def exists(self, kind: str, hour: Hour) -> bool:
-        return self.path(kind, hour).exists()
+    def exists(self, kind: str, hour: Hour, name: str | None = None) -> bool:
+        return self.place(kind, hour, name).exists() or self._is_packed(kind, hour, name)
+
+    def stamp(self, kind: str, hour: Hour) -> tuple[int, int, int] | None:
+        """What changes where the file of the hour is made again, or moved. None where there is none."""
+        path = self.place(kind, hour)
+        if self._is_packed(kind, hour) and not path.exists():
+            path = archives.index_path(self.root, hour.month)
+        try:
+            found = path.stat()
+        except OSError:
+            return None
+        return found.st_ino, found.st_mtime_ns, found.st_size
 
     # What there is ---------------------------------------------------------------------------
 
@@ -124,24 +156,24 @@ class SourceLake:
 
     def last_capture(self, before: Hour | None = None) -> CaptureRef | None:
         """The newest capture, or the newest of an hour earlier than ``before``."""
-        for month in reversed(self._months(RAW)):
-            for name in reversed(self._names(RAW, month)):
+        for month in reversed(self.months(RAW)):
+            for name in reversed(self.names(RAW, month)):
                 if before is None or name[:_HOUR_LENGTH] < before.key:
                     return CaptureRef(Hour.parse(name[:_HOUR_LENGTH]), name)
         return None
 
     def first_capture(self) -> CaptureRef | None:
-        for month in self._months(RAW):
-            for name in self._names(RAW, month):
+        for month in self.months(RAW):
+            for name in self.names(RAW, month):
                 return CaptureRef(Hour.parse(name[:_HOUR_LENGTH]), name)
         return None
 
     def last_accepted(self, before: Hour | None = None) -> Hour | None:
         """The newest accepted hour, or the newest earlier than ``before``: looks into one folder as a rule."""
-        for month in reversed(self._months(VALIDATED)):
+        for month in reversed(self.months(VALIDATED)):
             if before is not None and month > before.month:
                 continue
-            for name in reversed(self._names(VALIDATED, month)):
+            for name in reversed(self.names(VALIDATED, month)):
                 if before is None or name < before.key:
                     return Hour.parse(name)
         return None
@@ -149,29 +181,44 @@ class SourceLake:
     def _stretch(self, kind: str, first: Hour | None, last: Hour | None) -> list[str]:
         return [
             name
-            for month in self._months(kind)
+            for month in self.months(kind)
             if (first is None or month >= first.month) and (last is None or month <= last.month)
-            for name in self._names(kind, month)
+            for name in self.names(kind, month)
             if (first is None or name[:_HOUR_LENGTH] >= first.key) and (last is None or name[:_HOUR_LENGTH] <= last.key)
         ]
 
-    def _months(self, kind: str) -> list[str]:
-        return sorted(entry.removeprefix("month=") for entry in _listing(self.root / _FOLDER[kind]) if "=" in entry)
+    def months(self, kind: str) -> list[str]:
+        """The months that have anything of this kind, in order of time."""
+        found = {e.removeprefix("month=") for e in listing(self.root / _FOLDER[kind]) if e.startswith("month=")}
+        return sorted(found.union(archives.packed_months(self.root) if kind in PACKED else ()))
 
-    def _names(self, kind: str, month: str) -> list[str]:
-        """The names in one folder, in order of time. Raises LakeFault for a file that is not of the lake."""
-        suffix, folder = _SUFFIX[kind], self.root / _FOLDER[kind] / f"month={month}"
-        names = sorted(
+    def names(self, kind: str, month: str) -> list[str]:
+        """The names of one month, in order of time. Raises LakeFault for a file that is not of the lake."""
+        suffix, folder = _SUFFIX[kind], self.folder(kind, month)
+        names = {
             entry.removesuffix(suffix)
-            for entry in _listing(folder)
+            for entry in listing(folder)
             if entry.endswith(suffix) and not entry.startswith(".")
-        )
+        }
+        in_archive = archives.packed(self.root, month) if kind in PACKED else None
+        if in_archive is not None:
+            names -= {month}  # the table of the month
+            names |= in_archive.members.get(kind, frozenset())
         for name in names:
             if not _NAME[kind].fullmatch(name):
                 raise LakeFault(
                     f"{folder / name}{suffix} is no file that Ratchet wrote.", "Move it out of the lake and run again."
                 )
-        return names
+        return sorted(names)
+
+    def kind_of(self, file: str) -> tuple[str, str] | None:
+        """The kind and the name of a file by its path within the source; None for what has no place in a month."""
+        folder, _, entry = file.rpartition("/")
+        for kind, suffix in _SUFFIX.items():
+            name = entry.removesuffix(suffix)
+            if name != entry and _NAME[kind].fullmatch(name) and folder == f"{_FOLDER[kind]}/month={name[:7]}":
+                return kind, name
+        return None
 
     # Writing ---------------------------------------------------------------------------------
 
@@ -181,259 +228,133 @@ class SourceLake:
 
         A second capture at the very same microsecond gets a name of its own (``~2``).
         """
-        stem = f"{hour.key}-{captured_at.astimezone(UTC).strftime(_CAPTURED_AT)}"
+        stem = f"{hour.key}-{captured_at.astimezone(UTC).strftime(CAPTURED_AT)}"
         name, n = stem, 1
-        while self.path(RAW, hour, name).exists():
+        while self.exists(RAW, hour, name):
             n += 1
             name = f"{stem}~{n}"
         capture = CaptureRef(hour, name)
-        with self._publishing(self.raw(capture)) as file:
+        with self.publishing(self.place(RAW, hour, name)) as file:
             yield capture, file
+
+    def set_aside(self, file: str) -> Path:
+        """Move a damaged file out of what readers see; its name in ``superseded/`` says ``damaged``."""
+        path, folder = self.root / file, (self.root / "superseded" / file).parent
+        stem, _, suffix = path.name.partition(".")
+        number = sum(entry.startswith(f"{stem}.damaged.") for entry in listing(folder)) + 1
+        target = folder / f"{stem}.damaged.{number}.{suffix}"
+        with lake_faults(path):
+            make_folder(folder)
+            path.rename(target)
+            sync_folder(folder)
+            sync_folder(path.parent)
+        return target
 
     def publish_generation(self, kind: str, hour: Hour, content: bytes) -> bool:
         """Make ``content`` the file of the hour. Returns False where it already is, byte for byte."""
         path = self.path(kind, hour)
         if not path.exists():
             return self.publish(path, content)
-        with _lake_faults(path):
+        with lake_faults(path):
             if path.read_bytes() == content:
                 return False
+        self._unpack_hour(kind, hour)
         self._link_into_superseded(kind, hour)
-        self._replace(path, content)
+        self._replace(self.place(kind, hour), content)
         return True
 
     def supersede(self, kind: str, hour: Hour) -> bool:
         """Take the file of an hour out of what readers see; it stays in ``superseded/``."""
-        path = self.path(kind, hour)
-        if not path.exists():
+        if not self.exists(kind, hour):
             return False
+        self._unpack_hour(kind, hour)
+        path = self.place(kind, hour)
         self._link_into_superseded(kind, hour)
-        with _lake_faults(path):
+        with lake_faults(path):
             path.unlink()
-            _sync_folder(path.parent)
+            sync_folder(path.parent)
         return True
 
     def generations(self, kind: str, hour: Hour) -> int:
         """How often the file of this hour was superseded."""
         numbered = re.compile(rf"{re.escape(hour.key)}\.(\d+){re.escape(_SUFFIX[kind])}")
-        found = (numbered.fullmatch(entry) for entry in _listing(self._superseded_folder(kind, hour)))
+        found = (numbered.fullmatch(entry) for entry in listing(self._superseded_folder(kind, hour)))
         return max((int(number[1]) for number in found if number), default=0)
 
     def _superseded_folder(self, kind: str, hour: Hour) -> Path:
         return self.root / "superseded" / _FOLDER[kind] / f"month={hour.month}"
 
     def _link_into_superseded(self, kind: str, hour: Hour) -> None:
-        path, folder = self.path(kind, hour), self._superseded_folder(kind, hour)
+        path, folder = self.place(kind, hour), self._superseded_folder(kind, hour)
         done = self.generations(kind, hour)
         newest = folder / f"{hour.key}.{done}{_SUFFIX[kind]}"
         if newest.exists() and newest.samefile(path):
             return  # a kill between link and rename left this generation in both places
-        with _lake_faults(path):
-            _make_folder(folder)
+        with lake_faults(path):
+            make_folder(folder)
             os.link(path, folder / f"{hour.key}.{done + 1}{_SUFFIX[kind]}")
-            _sync_folder(folder)
+            sync_folder(folder)
 
-    def publish(self, path: Path, content: bytes, by: str = _WRITING) -> bool:
-        """Publish a file that is never replaced. Returns False where there is one already."""
-        try:
-            with self._publishing(path, by) as file:
-                file.write(content)
-        except _Taken:
+    # Packed months ---------------------------------------------------------------------------
+
+    def unpack(self, month: str) -> int:
+        """Give every file of a packed month its place back, byte for byte; how many there were.
+
+        The index goes last, so that what a kill interrupts is gone on with. Raises LakeFault.
+        """
+        found = archives.packed(self.root, month)
+        if found is None:
+            return 0
+        archive, count = self.archive(month), 0
+        with lake_faults(self.packing(month)):
+            make_folder(self.packing(month))  # says that the month is half packed
+            for table in found.index.tables:
+                (self.root / table).unlink(missing_ok=True)
+        for name, content in archives.members(archive):
+            place = self.root / name
+            if not self.publish(place, content) and place.read_bytes() != content:
+                raise damaged(place, f"it is not the file that {archive} holds")
+            count += 1
+        index = archives.index_path(self.root, month)
+        with lake_faults(index):
+            index.unlink()
+            sync_folder(index.parent)
+            if archive.parent == index.parent:
+                archive.unlink()
+            shutil.rmtree(self.packing(month), ignore_errors=True)
+        return count
+
+    def packing(self, month: str) -> Path:
+        """Where the files of a month wait that is being packed."""
+        return self.root / ".packing" / month
+
+    def _unpack_hour(self, kind: str, hour: Hour) -> None:
+        """Before the file of an hour is made again."""
+        if self._is_packed(kind, hour):
+            self.unpack(hour.month)
+
+    def _is_packed(self, kind: str, hour: Hour, name: str | None = None) -> bool:
+        if kind not in PACKED:
             return False
-        return True
+        found = archives.packed(self.root, hour.month)
+        return found is not None and found.holds(kind, name or hour.key)
 
-    # Small records ---------------------------------------------------------------------------
+    def archive(self, month: str) -> Path:
+        """Where the archive of a packed month lies. Raises LakeFault where it is not found."""
+        found = archives.packed(self.root, month)
+        if found is None:
+            raise LakeFault(f"{month} of {self.name} is not packed.", "Run it again; it was unpacked meanwhile.")
+        return archives.find_archive(self.root, self.archives, found.index)
 
-    def correction_paths(self) -> list[Path]:
-        """The owner's signed decisions in the order in which they were made."""
-        folder = self.root / "corrections"
-        return [folder / name for name in sorted(_listing(folder)) if name.endswith(".json")]
+    def refused_records(self, capture: CaptureRef) -> Path:
+        """What a feed told in this capture that was refused record by record."""
+        return self.root / "refused_records" / f"{capture.name}.json"
 
-    def correction_path(self, made_at: datetime, identifier: str) -> Path:
-        stamp = made_at.astimezone(UTC).strftime(_CAPTURED_AT)
-        return self.root / "corrections" / f"{stamp}-{_safe(identifier)}.json"
-
-    def note(self, name: str) -> Path:
-        """A small mutable mark about the present (a dead session, a rebuild under way), never about the past."""
-        return self.root / "notes" / f"{_safe(name)}.json"
-
-    def read_note(self, name: str) -> dict[str, Any] | None:
-        path = self.note(name)
-        return read_json(path) if path.exists() else None
-
-    def write_note(self, name: str, content: Mapping[str, Any]) -> None:
-        self._replace(self.note(name), encode_json(content))
-
-    def drop_note(self, name: str) -> None:
-        with _lake_faults(self.note(name)):
-            self.note(name).unlink(missing_ok=True)
-
-    # Receipts: see notify.delivery.Receipts ----------------------------------------------------
-
-    def has(self, key: str) -> bool:
-        return self._receipt(key).exists()
-
-    def put(self, key: str, receipt: Mapping[str, Any]) -> None:
-        self.publish(self._receipt(key), encode_json(receipt), by=_SENDING)
-
-    def receipts(self, first: Hour, channel: str) -> list[Path]:
-        """The receipts of one channel for the hours from ``first`` on, found by their names, in order of time."""
-        folder, ending = self.root / "receipts", f"--{channel}.json"
-        names = sorted(name for name in _listing(folder) if name.endswith(ending))
-        return [folder / name for name in names if name[:_HOUR_LENGTH] >= first.key]
+    def lost_path(self, capture: CaptureRef) -> Path:
+        """That a raw capture is lost for good, as its owner knows."""
+        return self.root / "lost" / f"{capture.name}.json"
 
     def superseded(self, kind: str, hour: Hour) -> list[Path]:
         """The former files of this hour, the first of all at the front: a message asks whether it is about news."""
         folder, done = self._superseded_folder(kind, hour), self.generations(kind, hour)
         return [folder / f"{hour.key}.{number}{_SUFFIX[kind]}" for number in range(1, done + 1)]
-
-    def _receipt(self, key: str) -> Path:
-        return self.root / "receipts" / f"{_safe(key)}.json"
-
-    # One writer ------------------------------------------------------------------------------
-
-    @contextmanager
-    def writing(self) -> Iterator[None]:
-        """Hold the source; sweeps what a killed writer left. Raises SourceBusy, never waits.
-
-        May be entered again in the same thread.
-        """
-        with self._locked(_WRITING):
-            yield
-
-    @contextmanager
-    def sending(self) -> Iterator[None]:
-        """Hold the source's messages. Raises SourceBusy, never waits."""
-        with self._locked(_SENDING):
-            yield
-
-    @contextmanager
-    def _locked(self, what: str) -> Iterator[None]:
-        with _lake_faults(self.root):
-            _make_folder(self.root)
-        lock: BaseFileLock = FileLock(self.root / f".{what}.lock", timeout=0, is_singleton=True)
-        try:
-            lock.acquire()
-        except Timeout:
-            raise SourceBusy(
-                f"Another process is {what} for the source '{self.name}'.",
-                "Wait until it ends; a process that died holds no lock.",
-            ) from None
-        except OSError as fault:
-            raise _as_lake_fault(self.root, fault) from fault
-        try:
-            if lock.lock_counter == 1:
-                self._sweep(what)
-            yield
-        finally:
-            lock.release()
-
-    @contextmanager
-    def _publishing(self, path: Path, by: str = _WRITING) -> Iterator[BinaryIO]:
-        """Write a new file that appears whole at ``path`` or not at all. Raises _Taken, LakeFault."""
-        with self._temporary(path, by) as (temporary, file):
-            yield file
-            _sync(file)
-            _make_folder(path.parent)
-            try:
-                os.link(temporary, path)
-            except FileExistsError:
-                raise _Taken from None
-            _sync_folder(path.parent)
-
-    def _replace(self, path: Path, content: bytes) -> None:
-        with self._temporary(path, _WRITING) as (temporary, file):
-            file.write(content)
-            _sync(file)
-            _make_folder(path.parent)
-            temporary.rename(path)
-            _sync_folder(path.parent)
-
-    @contextmanager
-    def _temporary(self, path: Path, by: str) -> Iterator[tuple[Path, BinaryIO]]:
-        """A file for what will be ``path``. What the disk says to any write of its user is a LakeFault."""
-        temporary = self.root / _INCOMING / by / path.name
-        with _lake_faults(path):
-            _make_folder(temporary.parent)
-            file = temporary.open("xb")
-            try:
-                with file:
-                    yield temporary, file
-            finally:
-                temporary.unlink(missing_ok=True)
-
-    def _sweep(self, by: str) -> None:
-        """Whoever holds the lock is the only writer, so what lies here was left by a killed one."""
-        folder = self.root / _INCOMING / by
-        with _lake_faults(folder):
-            for orphan in _listing(folder):
-                (folder / orphan).unlink(missing_ok=True)
-
-
-def encode_json(content: Mapping[str, Any] | msgspec.Struct) -> bytes:
-    """JSON as the lake writes it: two spaces, a final newline, the same bytes for the same content."""
-    return msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n"
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object of the lake. Raises LakeFault where the file is damaged or unreadable."""
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
-    except ValueError as fault:
-        raise damaged(path, str(fault)) from fault
-    except OSError as fault:
-        raise _as_lake_fault(path, fault) from fault
-
-
-def damaged(path: Path, what: str) -> LakeFault:
-    return LakeFault(f"{path} is damaged: {what}", "Restore the file from a backup; nothing was changed.")
-
-
-def _sync(file: BinaryIO) -> None:
-    file.flush()
-    os.fsync(file.fileno())
-
-
-def _make_folder(folder: Path) -> None:
-    missing = [parent for parent in (folder, *folder.parents) if not parent.exists()]
-    folder.mkdir(parents=True, exist_ok=True)
-    for made in missing:
-        _sync_folder(made.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _listing(folder: Path) -> list[str]:
-    try:
-        return os.listdir(folder)  # noqa: PTH208  a third of the time for a month of hours
-    except FileNotFoundError:
-        return []
-    except OSError as fault:
-        raise _as_lake_fault(folder, fault) from fault
-
-
-def _safe(name: str) -> str:
-    if not _SAFE_NAME.fullmatch(name):
-        raise LakeFault(f"{name!r} cannot be a file name in the lake.", "Use letters, digits, '.', '-' and '_'.")
-    return name
-
-
-@contextmanager
-def _lake_faults(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as fault:
-        raise _as_lake_fault(path, fault) from fault
-
-
-def _as_lake_fault(path: Path, fault: OSError) -> LakeFault:
-    return LakeFault(
-        f"The lake cannot be used at {path}: {fault.strerror or fault}",
-        "Check the disk's space and the folder's owner; nothing accepted was changed.",
-    )

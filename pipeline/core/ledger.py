@@ -6,6 +6,7 @@ Unfinished: a capture has neither verdict; the next start judges it. Gap: nothin
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -37,20 +38,6 @@ class Ledger:
     def last(self, state: HourState) -> Hour | None:
         return max((hour for hour, found in self.hours.items() if found is state), default=None)
 
-    def coverage(self, last: Hour) -> dict[str, Coverage]:
-        """Coverage of each window that ends with ``last``, cut at the first capture."""
-        return {name: self._window(last, length) for name, length in WINDOWS.items()}
-
-    def _window(self, last: Hour, length: int) -> Coverage:
-        first = max(min(self.hours, default=last), last + (1 - length))
-        counts = Counter(self.hours.get(hour, HourState.GAP) for hour in first.through(last))
-        return Coverage(
-            hours=counts.total(),
-            observed=counts[HourState.OBSERVED],
-            quarantined=counts[HourState.QUARANTINED] + counts[HourState.UNFINISHED],
-            gaps=counts[HourState.GAP],
-        )
-
 
 def read_ledger(lake: SourceLake, source: Source, now: datetime, since: Hour | None = None) -> Ledger:
     """From the first capture to the last complete hour, the source's ``end``, or the newest capture.
@@ -69,6 +56,25 @@ def read_ledger(lake: SourceLake, source: Source, now: datetime, since: Hour | N
         if capture.hour not in accepted:
             states[capture.hour] = HourState.QUARANTINED if capture in refused else HourState.UNFINISHED
     return Ledger(source.name, {hour: states.get(hour, HourState.GAP) for hour in first.through(last)})
+
+
+def read_coverage(lake: SourceLake, last: Hour) -> dict[str, Coverage]:
+    """Coverage of each window that ends with ``last``, cut at the first capture.
+
+    Asked once for every hour that is worked into a history, so it looks at no hour outside the longest window.
+    """
+    earliest = lake.first_capture()
+    first = last if earliest is None else earliest.hour
+    longest = last + (1 - max(WINDOWS.values()))
+    observed = lake.accepted_hours(longest, last)
+    others = sorted({capture.hour for capture in lake.captures(longest, last)}.difference(observed))
+
+    def since(begin: Hour) -> Coverage:
+        seen, refused = (len(hours) - bisect_left(hours, begin) for hours in (observed, others))
+        count = last - begin + 1
+        return Coverage(hours=count, observed=seen, quarantined=refused, gaps=count - seen - refused)
+
+    return {name: since(max(first, last + (1 - length))) for name, length in WINDOWS.items()}
 
 
 def quarantined(lake: SourceLake, ledger: Ledger) -> list[tuple[CaptureRef, Quarantine]]:

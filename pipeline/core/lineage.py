@@ -25,9 +25,14 @@ def with_lineage(table: pa.Table, lineage: Lineage) -> pa.Table:
 def read_lineage(path: Path) -> Lineage:
     """What the snapshot was made from. Raises LakeFault where the file does not say."""
     with reading(path):
-        metadata = pq.read_schema(path).metadata or {}
+        schema = pq.read_schema(path)
+    return lineage_in(schema, path)
+
+
+def lineage_in(schema: pa.Schema, path: Path) -> Lineage:
+    """The same from what was read of ``path`` already."""
     try:
-        return msgspec.json.decode(metadata[_METADATA_KEY], type=Lineage)
+        return msgspec.json.decode((schema.metadata or {})[_METADATA_KEY], type=Lineage)
     except (KeyError, msgspec.DecodeError, msgspec.ValidationError) as fault:
         raise damaged(path, "it does not say what it was made from") from fault
 

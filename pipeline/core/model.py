@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +29,9 @@ SNAPSHOT_COLUMNS = (
 )
 """The columns of an accepted snapshot beside those of its counters."""
 
+FEED_STATE = "feed_state"
+"""One column more where the platform is a feed: what it has to remember until the next snapshot, as bytes."""
+
 
 class Origin(StrEnum):
     """How a capture came. Only live captures send messages."""
@@ -45,6 +48,23 @@ class HourState(StrEnum):
     QUARANTINED = "quarantined"
     UNFINISHED = "unfinished"
     GAP = "gap"
+
+
+class Cause(StrEnum):
+    """Why an incident is open. docs/operations.md says for each what to do."""
+
+    SESSION_EXPIRED = "session_expired"
+    FORBIDDEN = "forbidden"
+    TRANSPORT = "transport"
+    REFUSED = "refused"
+    NOTHING_CAPTURED = "nothing_captured"
+    LAKE = "lake"
+    CLOCK = "clock"
+    FAULT = "fault"
+    CREDENTIAL_ENDING = "credential_ending"
+    CHANNEL_FAILED = "channel_failed"
+    HEARTBEAT_FAILED = "heartbeat_failed"
+    CONFIGURATION = "configuration"
 
 
 class Trend(StrEnum):
@@ -103,6 +123,11 @@ class Rule:
     cooldown: timedelta = timedelta(0)
 
     @property
+    def by_minute(self) -> bool:
+        """Whether it is judged on the minutes of a feed, which knows them."""
+        return self.kind is RuleKind.RATE_ABOVE and self.per_seconds == 60
+
+    @property
     def name(self) -> str:
         """Identifies the rule in reports, receipts and the state carried between hours."""
         per = {60: "/minute", 3600: "/hour"}[self.per_seconds] if self.kind is RuleKind.RATE_ABOVE else ""
@@ -154,18 +179,30 @@ class Source:
     rules: tuple[Rule, ...] = ()
     bounds: Bounds = Bounds()
     notify: tuple[str, ...] = field(default=(), repr=False)
+    heartbeat_url: str | None = field(default=None, repr=False)
     minute: int = 17
     start: Hour | None = None
     end: Hour | None = None
+    credential_days: tuple[int, ...] = (14, 3)
     enabled: bool = True
     simulated: bool = False
     owner: str | None = None
+    timezone: str = "UTC"
     expected: str | None = None
     rollback: str | None = None
 
     @property
     def counter_names(self) -> tuple[str, ...]:
         return tuple(counter.name for counter in self.counters)
+
+    @property
+    def attempt_minutes(self) -> tuple[int, ...]:
+        """At which minutes of an hour its schedule ticks: later ones only matter where the first failed."""
+        return tuple(self.minute + later for later in (0, 10, 20) if self.minute + later < 60)
+
+    def is_awaited(self, now: datetime) -> bool:
+        """Whether the present should bring captures of it."""
+        return self.enabled and not self.simulated and (self.end is None or now < self.end.end)
 
 
 @dataclass(frozen=True)

@@ -6,21 +6,26 @@ time is that of the recorded capture, and goes through the very same code.
 
 from __future__ import annotations
 
-import hashlib
-import secrets
+from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
-from pipeline.core.capture import Ended, store_capture
-from pipeline.core.errors import DeadSession, WrongHour
+import pyarrow.compute as pc
+
+from pipeline.core import checksums
+from pipeline.core.capture import Ended, read_pages, store_capture
+from pipeline.core.errors import DeadSession, LakeFault, WrongHour
+from pipeline.core.feeds import news
+from pipeline.core.files import lake_faults
 from pipeline.core.hours import Hour, format_time
 from pipeline.core.lake import VALIDATED, CaptureRef, SourceLake
 from pipeline.core.lineage import read_lineage
 from pipeline.core.model import Origin, Source
+from pipeline.core.readings import Shifted, read_until_still
+from pipeline.core.sessions import DEAD_SESSION, remember_dead_session
 from pipeline.core.snapshots import read_table
-
-DEAD_SESSION = "dead_session"
+from pipeline.platforms.protocol import Feed, Page
 
 
 class Clock(Protocol):
@@ -108,60 +113,69 @@ def _require_present(lake: SourceLake, source: Source, hour: Hour, now: datetime
 
 
 def _ask(lake: SourceLake, source: Source, hour: Hour, now: datetime, clock: Clock) -> tuple[CaptureRef, Ended]:
-    from pipeline.platforms.client import fetch_pages
-
-    pages = fetch_pages(
-        source.platform,
-        _described(lake, hour),
-        max_pages=source.bounds.max_pages,
-        max_bytes=source.bounds.max_bytes,
-        now=clock.now,
-    )
+    _require_undamaged(lake, lake.last_accepted(before=hour))
+    if isinstance(source.platform, Feed):
+        pages: Iterator[Page | Shifted] = news(lake, source.platform, hour, source.bounds, clock.now)
+    else:
+        pages = _listed(lake, source, hour, clock)
     try:
         stored = store_capture(lake, source, clock.origin, now, pages)
     except DeadSession as dead:
-        _remember(lake, source, dead, now)
+        remember_dead_session(lake, source, dead, now)
         raise
     lake.drop_note(DEAD_SESSION)
     return stored
 
 
-def _described(lake: SourceLake, hour: Hour) -> frozenset[str]:
-    """Items whose publication is known, so that an adapter need not ask for it again."""
+def _listed(lake: SourceLake, source: Source, hour: Hour, clock: Clock) -> Iterator[Page | Shifted]:
+    from pipeline.platforms.client import fetch_pages
+
+    expected, described = _known_items(lake, hour)
+    remembered = _last_pages(lake, hour) if source.platform.conditional else {}
+
+    def read_once() -> Iterator[Page]:
+        return fetch_pages(
+            source.platform,
+            described,
+            max_pages=source.bounds.max_pages,
+            max_bytes=source.bounds.max_bytes,
+            now=clock.now,
+            remembered=remembered.get,
+        )
+
+    return read_until_still(read_once, source.platform.read, source.counter_names, expected)
+
+
+def _require_undamaged(lake: SourceLake, previous: Hour | None) -> None:
+    """A flipped bit can leave a file that still opens, with other numbers; what is captured is judged against them."""
+    if previous is None:
+        return
+    name = lake.place(VALIDATED, previous).relative_to(lake.root).as_posix()
+    recorded = checksums.read(lake.root, previous.month).digests.get(name)
+    path = lake.path(VALIDATED, previous)
+    with lake_faults(path):
+        if recorded is not None and checksums.digest_of(path) not in recorded:
+            raise LakeFault(
+                f"{path} is damaged: its bytes are not those that were recorded when it was published.",
+                f"Make it again: ratchet verify {lake.name} --repair",
+            )
+
+
+def _known_items(lake: SourceLake, hour: Hour) -> tuple[Set[str], Set[str]]:
+    """Items that were listed last time, and those whose publication is known and need not be asked for again."""
     previous = lake.last_accepted(before=hour)
     if previous is None:
-        return frozenset()
-    items = read_table(lake.path(VALIDATED, previous), ["item_id", "published_at"])
-    return frozenset(items.filter(items["published_at"].is_valid())["item_id"].to_pylist())
+        return frozenset(), frozenset()
+    items = read_table(lake.path(VALIDATED, previous), ["item_id", "published_at", "status"])
+    listed = items.filter(pc.not_equal(items["status"], "carried"))
+    described = items.filter(items["published_at"].is_valid())
+    return frozenset(listed["item_id"].to_pylist()), frozenset(described["item_id"].to_pylist())
 
 
-# The dead session ---------------------------------------------------------------------------
-
-
-def _remember(lake: SourceLake, source: Source, dead: DeadSession, now: datetime) -> None:
-    salt = secrets.token_hex(8)
-    lake.write_note(
-        DEAD_SESSION,
-        {
-            "since": format_time(now),
-            "what": dead.what,
-            "salt": salt,
-            "credential": _fingerprint(salt, source.platform.credential),
-        },
-    )
-
-
-def known_dead_session(lake: SourceLake, source: Source) -> str | None:
-    """Why the scheduler must not call the platform: this very credential was turned away before.
-
-    None once the credential changed or a capture succeeded.
-    """
-    note = lake.read_note(DEAD_SESSION)
-    if note is None or note["credential"] != _fingerprint(note["salt"], source.platform.credential):
-        return None
-    return f"{note['what']} (since {note['since']})"
-
-
-def _fingerprint(salt: str, credential: str) -> str:
-    """Tells two credentials apart and gives none away: 32 bits of a salted hash match any of countless texts."""
-    return hashlib.sha256(f"{salt}{credential}".encode()).hexdigest()[:8]
+def _last_pages(lake: SourceLake, hour: Hour) -> dict[str, Page]:
+    """The pages of the last accepted capture by their request line, to ask whether they still stand."""
+    previous = lake.last_accepted(before=hour)
+    if previous is None:
+        return {}
+    capture = CaptureRef(previous, read_lineage(lake.path(VALIDATED, previous)).capture)
+    return {part.request: part for part in read_pages(lake, capture) if isinstance(part, Page)}

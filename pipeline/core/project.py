@@ -1,6 +1,7 @@
 """Where a checkout keeps what Ratchet needs: sources, lake, Dagster's home, the environment.
 
-RATCHET_DEFS and RATCHET_DATA move the sources and the data elsewhere, for containers and tests.
+RATCHET_DEFS and RATCHET_DATA move the sources and the data elsewhere, for containers and tests;
+RATCHET_ARCHIVES names other folders, as PATH does, where archives of packed months may lie.
 """
 
 from __future__ import annotations
@@ -19,17 +20,19 @@ ROOT = Path(__file__).resolve().parents[2]
 class Project:
     defs: Path
     data: Path
+    archives: tuple[Path, ...] = ()
 
     @classmethod
     def here(cls) -> Project:
         return cls(
             defs=Path(os.environ.get("RATCHET_DEFS", ROOT / "pipeline" / "defs")).resolve(),
             data=Path(os.environ.get("RATCHET_DATA", ROOT / "data")).resolve(),
+            archives=tuple(map(Path, filter(None, os.environ.get("RATCHET_ARCHIVES", "").split(os.pathsep)))),
         )
 
     @property
     def lake(self) -> Lake:
-        return Lake(self.data / "lake")
+        return Lake(self.data / "lake", self.archives)
 
     @property
     def dagster_home(self) -> Path:
@@ -40,9 +43,14 @@ class Project:
         return sorted(self.defs.glob("*/defs.yaml"))
 
 
+def env_file() -> Path:
+    """Where the secrets of this checkout lie; git ignores it."""
+    return ROOT / ".env"
+
+
 def environment() -> Mapping[str, str]:
     """The variables of this process over those of the checkout's ``.env``, read anew each time."""
     from dotenv import dotenv_values
 
-    from_file = {name: value for name, value in dotenv_values(ROOT / ".env").items() if value is not None}
+    from_file = {name: value for name, value in dotenv_values(env_file()).items() if value is not None}
     return {**from_file, **os.environ}

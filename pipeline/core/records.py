@@ -5,7 +5,8 @@ What is written here is read again after years, so fields are only ever added.
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Mapping
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -23,8 +24,11 @@ class Terms(msgspec.Struct, frozen=True):
     rules: tuple[Rule, ...]
 
 
-class Lineage(msgspec.Struct, frozen=True):
-    """Stands in the metadata of an accepted snapshot: what it was made from."""
+class Lineage(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Stands in the metadata of an accepted snapshot: what it was made from.
+
+    ``credential_expires``: the end of the credential, where the capture told.
+    """
 
     source: str
     hour: str
@@ -34,6 +38,7 @@ class Lineage(msgspec.Struct, frozen=True):
     first_accepted_at: datetime
     corrections: tuple[str, ...]
     terms: Terms
+    credential_expires: datetime | None = None
 
 
 class Quarantine(msgspec.Struct, frozen=True):
@@ -54,6 +59,19 @@ class Quarantine(msgspec.Struct, frozen=True):
     terms: Terms | None = None
 
 
+class RefusedRecords(msgspec.Struct, frozen=True):
+    """What a feed told that could not be counted, in a capture that may well be accepted.
+
+    ``rows``: the first of ``count``, each with its place, position, reason and the record itself, cut.
+    """
+
+    source: str
+    capture: str
+    captured_at: datetime
+    count: int
+    rows: tuple[Mapping[str, Any], ...]
+
+
 class Correction(msgspec.Struct, frozen=True):
     """A signed decision of the owner about one capture. The latest decision on a capture counts."""
 
@@ -64,6 +82,17 @@ class Correction(msgspec.Struct, frozen=True):
     action: Literal["accept", "reject"]
     hour: str
     capture: str
+
+
+class Mark(msgspec.Struct, frozen=True):
+    """What the owner says happened at ``at``, to one item or to the source: a sign on the charts, no more."""
+
+    id: str
+    made_at: datetime
+    by: str
+    text: str
+    at: datetime
+    item_id: str | None
 
 
 class Receipt(msgspec.Struct, frozen=True):
@@ -113,8 +142,24 @@ class Items(msgspec.Struct, frozen=True):
     first_seen: int
 
 
-class Report(msgspec.Struct, frozen=True):
-    """What one accepted hour says. ``rule_state`` is what the rules carry to the next hour."""
+class Revision(msgspec.Struct, frozen=True):
+    """What a platform changed about a day that it had told before. ``before`` is None where it had left it out."""
+
+    item_id: str
+    title: str | None
+    counter: str
+    day: date
+    before: int | None
+    after: int
+
+
+class Report(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What one accepted hour says. ``rule_state`` is what the rules carry to the next hour.
+
+    ``warnings`` are what the owner should see to while data still flows, in plain sentences.
+
+    ``revisions`` are the largest ones of ``revised``, of counters that the platform tells per day.
+    """
 
     source: str
     hour: str
@@ -131,6 +176,10 @@ class Report(msgspec.Struct, frozen=True):
     coverage: dict[str, Coverage]
     corrections: tuple[Correction, ...]
     rule_state: dict[str, dict[str, Any]]
+    credential_expires: datetime | None = None
+    warnings: tuple[str, ...] = ()
+    revisions: tuple[Revision, ...] = ()
+    revised: int = 0
 
 
 T = TypeVar("T")

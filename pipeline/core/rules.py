@@ -19,13 +19,16 @@ import pyarrow as pa
 
 from pipeline.core.engine import cursor, named, reading_lake, render
 from pipeline.core.hours import Hour, format_time, parse_time
+from pipeline.core.minutes import Mark, highest, judge_minutes
 from pipeline.core.model import Crossing, Rule, RuleKind
-
-Mark = Mapping[str, bool | str]
-"""``{"firing": True}`` while a rate is above its threshold; ``{"fired_at": time}`` during a cool-down."""
+from pipeline.platforms.protocol import Minutes
 
 RuleState = Mapping[str, Mapping[str, Mark]]
-"""Rule name to item_id to mark, ready for JSON. Sparse: what could fire has no entry."""
+"""Rule name to item_id to mark, ready for JSON. Sparse: what could fire has no entry.
+
+A mark is ``{"firing": True}`` while a rate is above its threshold, with its last minute where it is judged by the
+minute; ``{"fired_at": time}`` during a cool-down.
+"""
 
 _Firing = tuple[str, float, float, float | None]
 """item_id, threshold, value, previous value."""
@@ -37,24 +40,30 @@ def evaluate(
     previous: Path | None,
     delta: pa.Table,
     state: RuleState,
-    hour: Hour,
+    captured_at: datetime,
+    minutes: Minutes | None = None,
 ) -> tuple[list[Crossing], RuleState]:
-    """The crossings of one hour, and the state that the next hour starts from.
+    """The crossings of the hour of ``captured_at``, and the state that the next hour starts from.
 
     ``delta`` is ``hour_delta(current, previous, ...)`` and holds the counter of every rule. Crossings
     come in the order of the rules, then by threshold, by falling value and by item_id. The value of
     a crossing is the counter's, before and now; for ``rate_above`` it is the rate per
     ``per_seconds`` and has no value before. Cool-downs run from capture to capture.
-    A rule that is no longer asked leaves the state.
+    A rule that is no longer asked leaves the state. ``minutes``: of a feed, what was counted by the minute, on
+    which its rates per minute are judged; the value of such a crossing is the highest minute that began one.
 
     Raises LakeFault where a snapshot cannot be read.
     """
     with reading_lake(), cursor() as connection:
         connection.register("delta", delta)
-        captured_at = _captured_at(connection, current)
         fired: list[tuple[Rule, _Firing]] = []
         after: dict[str, Mapping[str, Mark]] = {}
         for rule in rules:
+            if minutes is not None and rule.by_minute:
+                edges, remembered = judge_minutes(rule, minutes, state.get(rule.name, {}), captured_at)
+                fired += ((rule, (e.item_id, rule.thresholds[0], e.count, None)) for e in highest(edges))
+                after |= {rule.name: remembered} if remembered else {}
+                continue
             silent = _silent(rule, state.get(rule.name, {}), captured_at)
             connection.register("silent", _ids(silent))
             firings = _fire(connection, rule, current, previous)
@@ -63,13 +72,8 @@ def evaluate(
             if marks:
                 after[rule.name] = marks
         items = _titles(connection, current, {firing[0] for _, firing in fired})
+    hour = Hour.of(captured_at)
     return [_crossing(rule, firing, items, hour) for rule, firing in fired], after
-
-
-def _captured_at(connection: duckdb.DuckDBPyConnection, current: Path) -> datetime:
-    query = "SELECT captured_at FROM read_parquet($current, hive_partitioning = false) LIMIT 1"
-    captured_at: datetime = connection.execute(query, {"current": named(current)}).fetchall()[0][0]
-    return captured_at
 
 
 def _silent(rule: Rule, marks: Mapping[str, Mark], captured_at: datetime) -> Mapping[str, Mark]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
 
@@ -15,11 +16,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.core.engine import cursor, named, reading_lake, render
+from pipeline.core.engine import SMALL, arrow_rows, cursor, named, reading_lake, render
 from pipeline.core.lineage import reading
-from pipeline.core.model import Counter
+from pipeline.core.model import FEED_STATE, Counter
 from pipeline.core.validation.checks import CHECKS_VERSION
 from pipeline.core.validation.listing import TIME_TYPE
+from pipeline.core.windows import DAYS_TYPE, days_column, is_days
 
 # DuckDB reads row groups of its own vector size in parallel.
 _ROW_GROUP = 122_880
@@ -31,6 +33,7 @@ _VARIED = {
     "url": "DELTA_BYTE_ARRAY",
     "published_at": "PLAIN",
 }
+_FEW = 10_000
 _FIXED = {
     "item_id": pa.string(),
     "title": pa.string(),
@@ -40,6 +43,7 @@ _FIXED = {
     "status": pa.string(),
     "last_observed_at": TIME_TYPE,
     "checks_version": pa.string(),
+    FEED_STATE: pa.binary(),
 }
 
 
@@ -56,30 +60,44 @@ def build_snapshot(
     ``overruled``: the owner took the capture as true, so items below their policy become `corrected`
     and the tolerance of their counters is measured from the new value on.
     """
-    known = _columns(previous) if previous else frozenset()
+    known = columns_of(previous) if previous else frozenset()
     values = {"captured_at": captured_at, "overruled": overruled, "checks_version": CHECKS_VERSION}
     if previous:
         values["previous"] = named(previous)
-    query = render("snapshot.sql", counters, known=known)
+    windows = {counter.name for counter in counters if days_column(counter.name) in items}
+    query = render("snapshot.sql", counters, known=known, windows=windows, feed=FEED_STATE in items)
     with reading_lake(), cursor() as connection:
         connection.register("listing", pa.Table.from_pandas(items, preserve_index=False))
-        table = connection.sql(query, params=values).to_arrow_table()
+        table = arrow_rows(connection, query, values, few=len(items) <= _FEW)
     return table.cast(_schema(table.column_names))
 
 
-def _columns(path: Path) -> frozenset[str]:
+def columns_of(path: Path) -> frozenset[str]:
+    """The names of the columns of a file. Raises LakeFault where it is damaged."""
     with reading(path):
         return frozenset(pq.read_schema(path).names)
 
 
 def _schema(names: Iterable[str]) -> pa.Schema:
-    return pa.schema([(name, _FIXED.get(name, pa.int64())) for name in names])
+    return pa.schema([(name, _FIXED.get(name, DAYS_TYPE if is_days(name) else pa.int64())) for name in names])
 
 
 def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
     """A Parquet file of the lake. Raises LakeFault where it is damaged."""
     with reading(path):
+        if columns is None and (file := path.stat()).st_size <= SMALL:
+            return _read_small(path, file.st_ino, file.st_mtime_ns)
         return pq.read_table(path, columns=columns, partitioning=None)
+
+
+@lru_cache(maxsize=8)
+def _read_small(path: Path, inode: int, written_at: int) -> pa.Table:
+    """Decoded once: while a history is settled, an hour's small files are asked for again and again.
+
+    What lies under a name never changes; another generation is another file, which ``inode`` and
+    ``written_at`` tell.
+    """
+    return pq.read_table(path, partitioning=None)
 
 
 def read_frame(path: Path, columns: Sequence[str] | None = None) -> pd.DataFrame:

@@ -13,6 +13,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
 
 from pydantic import (
     AfterValidator,
@@ -28,15 +29,17 @@ from pydantic import (
     model_validator,
 )
 
+from pipeline.core.counter_spec import TOLERANCE_IN_FULL, CounterSpec
 from pipeline.core.errors import ConfigError
 from pipeline.core.hours import Hour
-from pipeline.core.model import SNAPSHOT_COLUMNS, Bounds, Counter, Policy, Rule, RuleKind, Source, Trend
+from pipeline.core.model import FEED_STATE, SNAPSHOT_COLUMNS, Bounds, Counter, Policy, Rule, RuleKind, Source, Trend
 from pipeline.core.project import Project, environment
 from pipeline.core.yaml_lines import Document, read_document
 from pipeline.platforms import KINDS, adapter
+from pipeline.platforms.protocol import Feed, Platform
 
 COMPONENT = "pipeline.components.CounterSource"
-_NAME = r"^[a-z][a-z0-9_]*$"
+NAME = r"^[a-z][a-z0-9_]*$"
 _VARIABLE = re.compile(r"\{\{\s*env\.([A-Za-z_][A-Za-z0-9_]*)\s*\}\}")
 _TEMPLATE = re.compile(r"\{\{.*?\}\}")
 _PYDANTIC_STEP = re.compile(r"^function-|\[|^(CounterSpec|float|str|date)$")
@@ -47,8 +50,9 @@ _RESERVED = {
     "listed",
     "corrected",
     "last_observed_before",
+    FEED_STATE,
 }
-_RESERVED_ENDS = ("_max", "_peak", "_delta", "_in_delta", "_per_hour", "_before", "_now")
+_RESERVED_ENDS = ("_max", "_peak", "_days", "_delta", "_in_delta", "_per_hour", "_before", "_now")
 _SCHEDULE_MINUTES = [m for m in range(1, 40, 2) if m % 10 != 5]
 _SECONDS = {"minute": 60, "hour": 3600}
 _DURATION = re.compile(r"(\d+)\s*([mhd])")
@@ -59,25 +63,6 @@ class _Strict(BaseModel, extra="forbid", allow_inf_nan=False):
     pass
 
 
-_TOLERANCE_IN_FULL = "the policy 'tolerance' is written {policy: tolerance, tolerance: 0.01}"
-
-
-class CounterSpec(_Strict):
-    """How one counter may move, and whether the platform may leave it out."""
-
-    policy: Trend = Field(description="never_decreases, tolerance or may_decrease")
-    tolerance: float | None = Field(
-        default=None, gt=0, lt=1, description="share of the highest accepted value that it may fall below"
-    )
-    optional: bool = Field(default=False, description="an item may lack this counter; it is missing then, not 0")
-
-    @model_validator(mode="after")
-    def _tolerance_has_a_share(self) -> CounterSpec:
-        if (self.policy is Trend.TOLERANCE) != (self.tolerance is not None):
-            raise ValueError(_TOLERANCE_IN_FULL)
-        return self
-
-
 def _spelling(written: Any) -> str:
     """Which of its two spellings a counter has, so that an error speaks of that one only."""
     return _IN_FULL if isinstance(written, dict | CounterSpec) else _IN_SHORT
@@ -85,7 +70,7 @@ def _spelling(written: Any) -> str:
 
 def _needs_no_share(trend: Trend) -> Trend:
     if trend is Trend.TOLERANCE:
-        raise ValueError(_TOLERANCE_IN_FULL)
+        raise ValueError(TOLERANCE_IN_FULL)
     return trend
 
 
@@ -102,7 +87,7 @@ def _milestones_once(marks: list[int] | None) -> list[int] | None:
 
 
 def _plain_name(name: str) -> str:
-    if not re.fullmatch(_NAME, name):
+    if not re.fullmatch(NAME, name):
         raise ValueError("a name is small letters, digits and _, and begins with a letter")
     return name
 
@@ -182,7 +167,7 @@ class SourceSpec(_Strict):
     """One configured account on one platform."""
 
     source: Annotated[str, AfterValidator(_plain_name)] = Field(
-        max_length=60, description="its name: lower-case letters, digits, _", json_schema_extra={"pattern": _NAME}
+        max_length=60, description="its name: lower-case letters, digits, _", json_schema_extra={"pattern": NAME}
     )
     platform: dict[str, Any] = Field(description="kind: one of the platforms, and the keys of that platform")
     counters: dict[str, Annotated[_InShort | _InFull, Discriminator(_spelling)]] | None = Field(
@@ -191,6 +176,9 @@ class SourceSpec(_Strict):
     rules: list[RuleSpec] = []
     bounds: BoundsSpec = BoundsSpec()
     notify: list[SecretStr] = Field(default=[], description="addresses of channels, in apprise's spelling")
+    heartbeat_url: SecretStr | None = Field(
+        default=None, description="an address to call after each accepted live capture, of a service that misses calls"
+    )
     minute: int | None = Field(
         default=None, ge=1, le=59, description="of its schedule; derived from the name by default"
     )
@@ -198,11 +186,31 @@ class SourceSpec(_Strict):
         default=None, description="first hour of its partitions, as 2026-11-22 or 2026-11-22T14"
     )
     end: date | str | None = Field(default=None, description="last hour of its partitions; of a day, its last")
+    credential_days: list[Annotated[int, Field(gt=0)]] = Field(
+        default=list(Source.credential_days), description="days before its credential ends at which a warning begins"
+    )
     enabled: bool = Field(default=True, description="whether its schedule and sensor start running")
     simulated: bool = Field(default=False, description="label every report and message as a simulation")
     owner: str | None = None
+    timezone: str = Field(default=Source.timezone, description="of the owner, as Europe/Berlin: the hours of the pages")
     expected: str | None = Field(default=None, description="what a sound hour looks like, for whoever is woken")
     rollback: str | None = Field(default=None, description="how to go back, for whoever is woken")
+
+    @field_validator("heartbeat_url")
+    @classmethod
+    def _is_a_web_address(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None and not re.match(r"https?://[^\s/]", url.get_secret_value()):
+            raise ValueError("a heartbeat goes to an address that begins with https:// or http://")
+        return url
+
+    @field_validator("timezone")
+    @classmethod
+    def _is_a_time_zone(cls, timezone: str) -> str:
+        try:
+            ZoneInfo(timezone)
+        except (LookupError, ValueError, OSError):  # OSError: a folder of the database
+            raise ValueError("a time zone is a name of the IANA database, such as Europe/Berlin or UTC") from None
+        return timezone
 
     @field_validator("minute")
     @classmethod
@@ -262,20 +270,23 @@ def read_source(path: Path, env: Mapping[str, str] | None = None) -> Source:
             f"Use one of {', '.join(KINDS)}.",
         )
     platform = _validated(adapter(kind), spec.platform, document, ("attributes", "platform"))
-    counters = _counters(document, spec, platform.default_policies)
+    counters = _counters(document, spec, platform)
     return Source(
         name=spec.source,
         platform=platform,
         counters=counters,
-        rules=_rules(document, spec, counters),
+        rules=_rules(document, spec, counters, platform),
         bounds=Bounds(**spec.bounds.model_dump()),
         notify=tuple(address.get_secret_value() for address in spec.notify),
+        heartbeat_url=spec.heartbeat_url.get_secret_value() if spec.heartbeat_url else None,
         minute=spec.minute or _minute(spec.source),
         start=Hour.parse(str(spec.start)) if spec.start else None,
         end=Hour.parse(str(spec.end)) if spec.end else None,
+        credential_days=tuple(spec.credential_days),
         enabled=spec.enabled,
         simulated=spec.simulated,
         owner=spec.owner,
+        timezone=spec.timezone,
         expected=spec.expected,
         rollback=spec.rollback,
     )
@@ -284,7 +295,7 @@ def read_source(path: Path, env: Mapping[str, str] | None = None) -> Source:
 def find_source(project: Project, name: str) -> Source:
     """The source called ``name``. Raises ConfigError where it is unknown or cannot be used."""
     file = project.defs / name / "defs.yaml"
-    if re.fullmatch(_NAME, name) and file.exists():
+    if re.fullmatch(NAME, name) and file.exists():
         return read_source(file)
     known = ", ".join(path.parent.name for path in project.source_files()) or "none yet"
     raise ConfigError(f"There is no source called '{name}'.", f"Known sources: {known}.")
@@ -340,19 +351,22 @@ def _validated(model: Any, values: Any, document: Document, at: tuple[str | int,
         first = fault.errors(include_input=False, include_url=False, include_context=False)[0]
         location = tuple(step for step in first["loc"] if isinstance(step, int) or not _PYDANTIC_STEP.search(step))
         name = location[-1] if location else ""
+        said = first["msg"].removeprefix("Value error, ")
         words = {
             "extra_forbidden": f"there is no key '{name}'",
             "missing": f"the key '{name}' is missing",
-        }.get(first["type"], f"{'.'.join(map(str, location))}: {first['msg'].removeprefix('Value error, ')}")
+        }.get(first["type"], f"{'.'.join(map(str, location))}: {said}" if location else said)
         known = getattr(model, "model_fields", {})
         wrong_key = first["type"] in ("extra_forbidden", "missing") and len(location) == 1
         hint = f"The keys are: {', '.join(known)}." if wrong_key else "Mend the line."
         raise _error(document, (*at, *location), words, hint) from None
 
 
-def _counters(document: Document, spec: SourceSpec, policies: Mapping[str, Policy]) -> tuple[Counter, ...]:
+def _counters(document: Document, spec: SourceSpec, platform: Platform) -> tuple[Counter, ...]:
+    policies, optional = platform.policies, platform.optional_counters
+    _require_plain_names(document, spec, list(policies))
     if spec.counters is None:
-        return tuple(Counter(name, policy) for name, policy in policies.items())
+        return tuple(Counter(name, policy, name in optional) for name, policy in policies.items())
     for name in spec.counters:
         if name not in policies:
             raise _error(
@@ -361,29 +375,31 @@ def _counters(document: Document, spec: SourceSpec, policies: Mapping[str, Polic
                 f"the platform {spec.platform['kind']} has no counter '{name}'",
                 f"Its counters are: {', '.join(policies)}.",
             )
-    _require_plain_names(document, list(spec.counters))
-    return tuple(_counter(name, given) for name, given in spec.counters.items())
+    return tuple(_counter(name, given, name in optional) for name, given in spec.counters.items())
 
 
-def _counter(name: str, given: Trend | CounterSpec) -> Counter:
+def _counter(name: str, given: Trend | CounterSpec, optional: bool) -> Counter:
+    """``optional``: whether an item may lack the counter where the YAML does not say."""
     if isinstance(given, CounterSpec):
-        return Counter(name, Policy(given.policy, given.tolerance or 0.0), given.optional)
-    return Counter(name, Policy(given))
+        said = given.optional if "optional" in given.model_fields_set else optional
+        return Counter(name, given.as_policy, said)
+    return Counter(name, Policy(given), optional)
 
 
-def _require_plain_names(document: Document, names: Sequence[str]) -> None:
+def _require_plain_names(document: Document, spec: SourceSpec, names: Sequence[str]) -> None:
     """Counters become columns beside the lake's own ones: refuse those that would be mistaken for them."""
     for name in names:
         if name in _RESERVED or name.endswith(_RESERVED_ENDS):
+            section = ("counters",) if name in (spec.counters or ()) else ("platform", "counters")
             raise _error(
                 document,
-                ("attributes", "counters", name),
+                ("attributes", *section, name),
                 f"a counter cannot be called '{name}', which the lake uses itself",
                 "Choose another name.",
             )
 
 
-def _rules(document: Document, spec: SourceSpec, counters: Sequence[Counter]) -> tuple[Rule, ...]:
+def _rules(document: Document, spec: SourceSpec, counters: Sequence[Counter], platform: Platform) -> tuple[Rule, ...]:
     names = [counter.name for counter in counters]
     for position, written in enumerate(spec.rules):
         if written.counter not in names:
@@ -397,6 +413,13 @@ def _rules(document: Document, spec: SourceSpec, counters: Sequence[Counter]) ->
             )
     rules = tuple(_rule(rule) for rule in spec.rules)
     for position, rule in enumerate(rules):
+        if isinstance(platform, Feed) and rule.by_minute and rule.counter not in platform.minute_counters:
+            raise _error(
+                document,
+                ("attributes", "rules", position, "counter"),
+                "this counter is not counted by the minute",
+                f"Those are: {', '.join(sorted(platform.minute_counters))}. Or write 'per: hour'.",
+            )
         names = [earlier.name for earlier in rules[:position]]
         if rule.name in names:
             first = document.line(("attributes", "rules", names.index(rule.name)))

@@ -5,24 +5,38 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+import msgspec
+
 from pipeline.core.hours import format_time
-from pipeline.core.lake import SourceLake
-from pipeline.core.ledger import quarantined, read_ledger
-from pipeline.core.lineage import standing_capture
+from pipeline.core.incidents.book import Book
+from pipeline.core.lake import VALIDATED, CaptureRef, SourceLake
+from pipeline.core.ledger import quarantined, read_coverage, read_ledger
+from pipeline.core.lineage import read_lineage
 from pipeline.core.model import HourState, Source
+from pipeline.core.sessions import known_dead_session
 
 
-def status_of(lake: SourceLake, source: Source, now: datetime) -> dict[str, Any]:
-    """Ready for JSON; the keys are a contract with whoever reads them from cron or a probe."""
+def status_of(lake: SourceLake, source: Source, now: datetime, book: Book | None = None) -> dict[str, Any]:
+    """Ready for JSON; the keys are a contract with whoever reads them from cron or a probe.
+
+    ``coverage`` ends with the newest hour of the ledger. ``book``: that of the project's incidents.
+    """
     ledger = read_ledger(lake, source, now)
     last = lake.last_accepted()
+    lineage = read_lineage(lake.path(VALIDATED, last)) if last else None
+    expires = lineage.credential_expires if lineage else None
+    newest = max(ledger.hours, default=None)
     return {
         "source": source.name,
         "observed": ledger.count(HourState.OBSERVED),
         "quarantined": ledger.count(HourState.QUARANTINED),
         "gaps": ledger.count(HourState.GAP),
         "unfinished": ledger.count(HourState.UNFINISHED),
-        "last_accepted": format_time(standing_capture(lake, last).captured_at) if last else None,
+        "last_accepted": format_time(CaptureRef(last, lineage.capture).captured_at) if last and lineage else None,
+        "last_incident": _last_incident(book, source) if book else None,
+        "dead_session": known_dead_session(lake, source),
+        "credential_expires": format_time(expires) if expires else None,
+        "coverage": msgspec.to_builtins(read_coverage(lake, newest)) if newest else {},
         "quarantined_hours": [
             {
                 "hour": capture.hour.key,
@@ -33,4 +47,21 @@ def status_of(lake: SourceLake, source: Source, now: datetime) -> dict[str, Any]
             for capture, record in quarantined(lake, ledger)
         ],
         "hours": {hour.key: state.value for hour, state in ledger.hours.items()},
+    }
+
+
+def _last_incident(book: Book, source: Source) -> dict[str, Any] | None:
+    """The newest incident; ``over_at`` is null while it is open, and so is what was lost by it."""
+    found = book.last(source.name)
+    if found is None:
+        return None
+    incident, over = found
+    return {
+        "cause": incident.cause.value,
+        "what": incident.what,
+        "next_step": incident.next_step,
+        "since": format_time(incident.since),
+        "opened_at": format_time(incident.opened_at),
+        "over_at": format_time(over.over_at) if over else None,
+        "hours_lost": over.gaps + over.quarantined if over else None,
     }

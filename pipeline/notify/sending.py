@@ -26,7 +26,9 @@ from pipeline.core.lake import REPORT, VALIDATED, CaptureRef, SourceLake
 from pipeline.core.lineage import read_lineage
 from pipeline.core.model import Origin, RuleKind, Source
 from pipeline.core.records import Receipt, Report, decode
-from pipeline.notify.delivery import Channel, Delivery, deliver, receipt_key
+from pipeline.notify.channels import deliver_patiently
+from pipeline.notify.delivery import Channel, Delivery, receipt_key
+from pipeline.notify.watching import told_between_hours
 from pipeline.notify.wording import crossing_name, crossings_message
 
 HOURS_WORTH_TELLING = 48
@@ -54,7 +56,7 @@ def send_unsent(lake: SourceLake, source: Source, now: Callable[[], datetime]) -
     deliveries = [
         delivery for hour in unsent(lake, source, recent) for delivery in _deliver_report(lake, source, hour, now)
     ]
-    return _all_sent(source, deliveries)
+    return all_sent(source.name, deliveries)
 
 
 def send_report(lake: SourceLake, source: Source, hour: Hour, now: Callable[[], datetime]) -> list[Delivery]:
@@ -63,7 +65,7 @@ def send_report(lake: SourceLake, source: Source, hour: Hour, now: Callable[[], 
     Raises ChannelFault after all channels were tried, where one did not take it, and SourceBusy
     while another process is sending.
     """
-    return _all_sent(source, _deliver_report(lake, source, hour, now))
+    return all_sent(source.name, _deliver_report(lake, source, hour, now))
 
 
 def _deliver_report(lake: SourceLake, source: Source, hour: Hour, now: Callable[[], datetime]) -> list[Delivery]:
@@ -72,22 +74,21 @@ def _deliver_report(lake: SourceLake, source: Source, hour: Hour, now: Callable[
     with lake.sending():
         # Looked up again under the lock: another process may have sent in between.
         return [
-            delivery
+            deliver_patiently(crossings_message(content), address, key=_key(lake, hour), lake=lake, now=now)
             for address, content in _pending(lake, source, hour)
-            for delivery in deliver(crossings_message(content), [address], key=_key(lake, hour), receipts=lake, now=now)
         ]
 
 
-def _all_sent(source: Source, deliveries: list[Delivery]) -> list[Delivery]:
-    failed = [delivery for delivery in deliveries if delivery.result == "failed"]
+def all_sent(what: str, deliveries: list[Delivery]) -> list[Delivery]:
+    """Raises ChannelFault where a channel did not take a message of ``what``, or is not tried yet."""
+    failed = [delivery for delivery in deliveries if delivery.result in ("failed", "waiting")]
     if not failed:
         return deliveries
     details = {delivery.channel: delivery.detail for delivery in failed}
     counts = Counter(delivery.channel for delivery in failed)
     raise ChannelFault(
         " ".join(
-            f"{count} {'message' if count == 1 else 'messages'} of {source.name} did not reach {channel}: "
-            f"{details[channel]}"
+            f"{count} {'message' if count == 1 else 'messages'} of {what} did not reach {channel}: {details[channel]}"
             for channel, count in counts.items()
         ),
         "All other messages and channels were tried. Check the address of the channel in .env; "
@@ -110,6 +111,7 @@ def _pending(lake: SourceLake, source: Source, hour: Hour) -> list[tuple[str, di
     pending = []
     for address in without:
         told = _milestones_told(lake, hour, Channel(address), content["crossings"])
+        told |= told_between_hours(lake, Channel(address), report)
         left = [crossing for crossing in content["crossings"] if crossing_name(crossing) not in told]
         if left:
             pending.append((address, {**content, "crossings": left}))

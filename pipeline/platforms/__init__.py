@@ -8,17 +8,33 @@ asks for one, so that a platform's libraries cost nothing to those who do not us
 from __future__ import annotations
 
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pipeline.platforms.protocol import Platform
 
-KINDS: dict[str, str] = {"note": "pipeline.platforms.note:Note"}
-"""The `kind` of a source's platform, and where its adapter lies as "module:Class"."""
+KINDS: dict[str, str] = {
+    "forem": "pipeline.platforms.forem:Forem",
+    "github": "pipeline.platforms.github:GitHub",
+    "json_api": "pipeline.platforms.json_api.adapter:JsonApi",
+    "mastodon": "presets/mastodon.yaml",
+    "note": "pipeline.platforms.note:Note",
+    "points": "pipeline.platforms.points.adapter:Points",
+    "qiita": "presets/qiita.yaml",
+    "youtube": "pipeline.platforms.youtube:YouTube",
+    "zenn": "presets/zenn.yaml",
+}
+"""The `kind` of a source's platform, and where its adapter lies: as "module:Class", or the YAML of a preset."""
 
 
 def adapter(kind: str) -> type[Platform]:
     """The adapter's class of one kind of platform. Raises KeyError for an unknown kind."""
-    module, _, name = KINDS[kind].partition(":")
+    where = KINDS[kind]
+    if where.endswith(".yaml"):
+        from pipeline.platforms.json_api.preset import preset
+
+        return preset(Path(__file__).parent / where)
+    module, _, name = where.partition(":")
     found: type[Platform] = getattr(import_module(module), name)
     return found

@@ -13,12 +13,13 @@ import http.cookiejar
 import logging
 import re
 import ssl
+import threading
 import time
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from functools import cache
 from http import HTTPStatus
 from typing import NoReturn
@@ -29,24 +30,27 @@ import stamina
 import stamina.instrumentation
 
 from pipeline.core.errors import ConfigError, DeadSession, TransportFault
+from pipeline.platforms.pacing import LONGEST_WAIT_SECONDS, TokenBucket, bucket_of, exhausted_for, retry_after
 from pipeline.platforms.protocol import CutShort, Page, Platform, Request, Unreadable
 
 ATTEMPTS = 4
-PAGE_SECONDS = 60.0
-"""How long the body of one page may take to arrive, however steadily it drips."""
-LONGEST_WAIT_SECONDS = 120.0
-"""A platform that asks for more patience than this is reported instead of waited for."""
+PAGE_TIMEOUTS = 3
+"""How many times the platform's timeout the body of one page may take to arrive, however steadily it drips."""
+FAULT_BYTES = 65_536
+"""How much is read of an answer that is no page: enough for its platform to say what is wrong."""
 
 _KEPT_HEADERS = re.compile(
-    r"content-type|date|etag|last-modified|retry-after|(x-)?rate-?limit(-[a-z]+)?|rate-(remaining|reset)"
+    r"content-type|date|etag|last-modified|link|retry-after|total-count"
+    r"|(x-)?rate-?limit(-[a-z]+)?|rate-(limit|remaining|reset)"
 )
 _LOGIN_PATH = re.compile(r"(?<![a-z])(log[-_]?in|sign[-_]?in|sessions?|o?auth)(?![a-z])", re.IGNORECASE)
 _HTML_START = re.compile(rb"(\xef\xbb\xbf)?\s*<")
-_SECONDS = re.compile(r"\d{1,9}")
 
 _log = logging.getLogger(__name__)
 # At level DEBUG httpcore writes every header that arrives, a renewed session cookie among them.
 logging.getLogger("httpcore").setLevel(logging.INFO)
+# At level INFO httpx writes every address with its parameters, and a key can be one of them.
+logging.getLogger("httpx").setLevel(logging.WARNING)
 
 
 def _log_retry(details: stamina.instrumentation.RetryDetails) -> None:
@@ -58,6 +62,9 @@ def _log_retry(details: stamina.instrumentation.RetryDetails) -> None:
 stamina.instrumentation.set_on_retry_hooks([_log_retry])
 _retrying = stamina.RetryingCaller(attempts=ATTEMPTS, timeout=None, wait_initial=1.0, wait_max=30.0, wait_jitter=1.0)
 
+Remembered = Callable[[str], Page | None]
+"""The last stored page of a request line, for platforms that can say that it still stands."""
+
 
 def fetch_pages(
     platform: Platform,
@@ -66,44 +73,51 @@ def fetch_pages(
     max_pages: int,
     max_bytes: int,
     now: Callable[[], datetime],
-    timeout: float = 20.0,
+    remembered: Remembered = lambda request: None,
 ) -> Iterator[Page]:
     """Every page of one capture, in the order in which the platform's adapter asks for them.
 
     ``known`` is handed to `Platform.ask`. ``now`` stamps the pages and measures a Retry-After
-    that is given as a date. ``timeout`` is in seconds, for connecting and for each silence.
+    that is given as a date.
 
-    Raises CutShort after the pages that arrived when the listing is longer than ``max_pages``,
+    Raises CutShort after the pages that arrived when the capture has more than ``max_pages``, is
     larger than ``max_bytes`` (the last page is cut there), repeats a page, or is unreadable.
     Raises TransportFault or DeadSession when a page never arrives: then the pages before it are
     no capture either. Raises ConfigError when the credential cannot be sent at all.
     """
-    with _connect(platform, now, timeout) as connection, closing(platform.ask(known)) as asking:
-        seen: set[bytes] = set()
-        room = max_bytes
-        page: Page | None = None
+    with (
+        _connect(platform, now, remembered, _Room(max_bytes)) as connection,
+        closing(platform.ask(known)) as asking,
+    ):
+        seen: set[tuple[str, bytes]] = set()
+        pages: list[Page] | None = None
+        arrived = 0
         while True:
             try:
-                request = next(asking) if page is None else asking.send(page)
+                requests = next(asking) if pages is None else asking.send(pages)
             except StopIteration:
                 return
             except Unreadable as error:
                 raise CutShort(str(error)) from error
-            if len(seen) == max_pages:
+            pages = []
+            for request, (page, whole) in connection.fetch_all(requests[: max_pages - arrived]):
+                yield page
+                pages.append(page)
+                arrived += 1
+                if not whole:
+                    raise CutShort(f"the capture is larger than {max_bytes:,} bytes, which is the bound")
+                digest = request.listing, hashlib.sha256(page.body).digest()
+                if digest in seen and page.status == HTTPStatus.OK:
+                    raise CutShort(f"{page.request} repeats an earlier page byte for byte")
+                seen.add(digest)
+            if len(pages) < len(requests):
                 raise CutShort(f"the listing goes on after {max_pages:,} pages, which is the bound")
-            page, whole = connection.fetch(request, room)
-            yield page
-            if not whole:
-                raise CutShort(f"the capture is larger than {max_bytes:,} bytes, which is the bound")
-            room -= len(page.body)
-            digest = hashlib.sha256(page.body).digest()
-            if digest in seen and page.status == HTTPStatus.OK:
-                raise CutShort(f"{page.request} repeats an earlier page byte for byte")
-            seen.add(digest)
 
 
 @contextmanager
-def _connect(platform: Platform, now: Callable[[], datetime], timeout: float) -> Iterator[_Connection]:
+def _connect(
+    platform: Platform, now: Callable[[], datetime], remembered: Remembered, room: _Room
+) -> Iterator[_Connection]:
     headers = {
         "User-Agent": "ratchet/0.1",
         # The stored bytes are the platform's own, and a small reply cannot unpack into a huge one.
@@ -119,16 +133,28 @@ def _connect(platform: Platform, now: Callable[[], datetime], timeout: float) ->
             )
     # Every request carries the configured credential and nothing that an earlier reply has set.
     no_cookies = http.cookiejar.CookieJar(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
+    bucket = bucket_of(urlsplit(platform.base_url).netloc, platform.requests_per_second, platform.concurrency)
     with httpx.Client(
-        base_url=platform.base_url,
+        base_url=_base(platform),
         headers=headers,
         cookies=no_cookies,
-        timeout=timeout,
+        timeout=platform.timeout,
         verify=_trusted(),
         trust_env=False,
         follow_redirects=False,
     ) as client:
-        yield _Connection(client, platform, now, timeout, _Pace(1 / platform.requests_per_second))
+        yield _Connection(client, platform, now, remembered, room, bucket)
+
+
+def _base(platform: Platform) -> httpx.URL:
+    """The address of the platform. Raises ConfigError for a host that no resolver would take."""
+    try:
+        address = httpx.URL(platform.base_url)
+        address.host.encode("idna")  # as the socket will; a label of a name has 1 to 63 characters
+    except (httpx.InvalidURL, UnicodeError):
+        host = platform.base_url.partition("//")[2]
+        raise ConfigError(f"'{host[:100]}' is no name of a host", "Mend the base_url of the source.") from None
+    return address
 
 
 @cache
@@ -138,17 +164,17 @@ def _trusted() -> ssl.SSLContext:
 
 
 @dataclass
-class _Pace:
-    """Lets one request start every ``interval`` seconds, retries included."""
+class _Room:
+    """The bytes that a capture may still have, shared by the pages that arrive at once."""
 
-    interval: float
-    _next: float = float("-inf")
+    left: int
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def wait(self) -> None:
-        pause = self._next - time.monotonic()
-        if pause > 0:
-            time.sleep(pause)
-        self._next = time.monotonic() + self.interval
+    def take(self, size: int) -> bool:
+        """False where that was more than there was."""
+        with self._lock:
+            self.left -= size
+            return self.left >= 0
 
 
 @dataclass(frozen=True)
@@ -156,29 +182,83 @@ class _Connection:
     client: httpx.Client
     platform: Platform
     now: Callable[[], datetime]
-    timeout: float
-    pace: _Pace
+    remembered: Remembered
+    room: _Room
+    bucket: TokenBucket
+    abandoned: threading.Event = field(default_factory=threading.Event)
 
-    def fetch(self, request: Request, room: int) -> tuple[Page, bool]:
-        """One page of at most ``room`` bytes, and whether that is all of it."""
-        return _retrying(_wait_before_retry, self._attempt, request, room)
+    def fetch_all(self, requests: Sequence[Request]) -> Iterator[tuple[Request, tuple[Page, bool]]]:
+        """Each request with its page, and whether that is all of it, in the order of the requests."""
+        if self.platform.concurrency == 1 or len(requests) == 1:
+            yield from ((request, self._fetch(request)) for request in requests)
+            return
+        workers = ThreadPoolExecutor(self.platform.concurrency, "page")
+        try:
+            yield from zip(requests, workers.map(self._fetch, requests), strict=True)
+        except BaseException:
+            self.abandoned.set()  # the pages that are still under way are of no use
+            raise
+        finally:
+            workers.shutdown(wait=False, cancel_futures=True)
 
-    def _attempt(self, request: Request, room: int) -> tuple[Page, bool]:
-        sent = self.client.build_request("GET", request.path, params=request.params)
+    def _fetch(self, request: Request) -> tuple[Page, bool]:
+        return _retrying(self._wait_before_retry, self._attempt, request)
+
+    def _wait_before_retry(self, error: Exception) -> bool | float:
+        return not self.abandoned.is_set() and _wait_before_retry(error)
+
+    def _attempt(self, request: Request) -> tuple[Page, bool]:
+        sent = self._addressed(request)
         target = sent.url.raw_path.decode("ascii")
-        where = sent.url.netloc.decode("ascii") + target.partition("?")[0]
-        self.pace.wait()
+        host = sent.url.netloc.decode("ascii")
+        where = host + target.partition("?")[0]
+        old = self.remembered(f"GET {target}") if self.platform.conditional else None
+        if old is not None and "etag" in old.headers:
+            sent.headers["If-None-Match"] = old.headers["etag"]
+        if secret := self.platform.secret_params():
+            sent.url = sent.url.copy_merge_params(secret)
+        self.bucket.take(host)
         with self._named_faults(where):
             response = self.client.send(sent, stream=True)
             with closing(response):
-                if not (request.optional and response.status_code == HTTPStatus.NOT_FOUND):
-                    self._judge(response, where)
-                body = self._read(response, where, room)
-        if response.status_code == HTTPStatus.OK and _HTML_START.match(body):
-            self._html(where)
+                return self._page(response, request, where, f"GET {target}", old)
+
+    def _addressed(self, request: Request) -> httpx.Request:
+        try:
+            return self.client.build_request("GET", request.path, params=request.params)
+        except httpx.InvalidURL as error:
+            raise CutShort(
+                f"what follows {request.path[:200]} asks for an address that cannot be sent: {error}"
+            ) from None
+
+    def _page(
+        self, response: httpx.Response, request: Request, where: str, line: str, old: Page | None
+    ) -> tuple[Page, bool]:
+        """What an answer is: a page and whether it is whole, or the error that it means."""
+        now, status = self.now(), response.status_code
         headers = {name: value for name, value in response.headers.items() if _KEPT_HEADERS.fullmatch(name)}
-        page = Page(f"GET {target}", response.status_code, headers, self.now(), body[:room])
-        return page, len(body) <= room
+        expires = self.platform.expiry([(name.lower(), value) for name, value in response.headers.multi_items()], now)
+        self._heed_limits(headers, now)
+        if status == HTTPStatus.NOT_MODIFIED and old is not None:
+            standing = old.unchanged_since or old.fetched_at
+            still = replace(old, headers={**old.headers, **headers}, fetched_at=now, credential_expires=expires)
+            return replace(still, unchanged_since=standing), self.room.take(len(old.body))
+        is_page = status == HTTPStatus.OK or (request.optional and status == HTTPStatus.NOT_FOUND)
+        body, whole = self._read(response, where) if is_page else (self._beginning(response, where), True)
+        page = Page(line, status, headers, now, body, credential_expires=expires)
+        if (fault := self.platform.fault(page)) is not None:
+            raise fault
+        if not is_page:
+            self._judge(response, where)
+        if status == HTTPStatus.OK and (_is_html(response) or _HTML_START.match(body)):
+            self._html(where)
+        return page, whole
+
+    def _heed_limits(self, headers: dict[str, str], now: datetime) -> None:
+        """A limit that this answer used up, or that it names, holds for whatever is asked next of this host."""
+        pause = retry_after(headers, now) if "retry-after" in headers else exhausted_for(headers, now)
+        if pause is not None:
+            self.bucket.shut(pause)
 
     @contextmanager
     def _named_faults(self, where: str) -> Iterator[None]:
@@ -186,7 +266,7 @@ class _Connection:
         try:
             yield
         except httpx.TimeoutException:
-            raise TransportFault(f"{where} did not answer within {self.timeout:g} s") from None
+            raise TransportFault(f"{where} did not answer within {self.platform.timeout:g} s") from None
         except httpx.ConnectError as error:
             raise TransportFault(f"{where} could not be reached: {error}") from None
         except httpx.RemoteProtocolError:
@@ -196,16 +276,17 @@ class _Connection:
         except httpx.TransportError as error:
             raise TransportFault(f"{where} lost the connection ({type(error).__name__})") from None
 
-    def _judge(self, response: httpx.Response, where: str) -> None:
-        """Raises for every status but 200, and for HTML."""
+    def _judge(self, response: httpx.Response, where: str) -> NoReturn:
+        """Raises what an answer without a page means, on any platform."""
         status = response.status_code
+        again = retry_after(response.headers, self.now())
         if status == 401:
             raise DeadSession(
                 f"{where} answered 401: the credential is missing, wrong or has expired",
                 self.platform.login_hint,
                 status=status,
             )
-        if status == 403:
+        if status == 403 and again is None:
             raise DeadSession(
                 f"{where} answered 403: the credential is known and may not read this",
                 self.platform.login_hint,
@@ -217,17 +298,12 @@ class _Connection:
                 self.platform.login_hint,
                 status=status,
             )
-        if status != 200:
-            words = (
-                "a redirect, which is not followed" if response.is_redirect else httpx.codes.get_reason_phrase(status)
-            )
-            raise TransportFault(
-                f"{where} answered {status} ({words or 'a status without a name'})",
-                status=status,
-                retry_after=_retry_after(response.headers.get("retry-after", ""), self.now()),
-            )
-        if response.headers.get("content-type", "").strip().lower().startswith("text/html"):
-            self._html(where)
+        words = httpx.codes.get_reason_phrase(status) or "a status without a name"
+        if response.is_redirect:
+            words = "a redirect, which is not followed"
+        if status in (403, 429) and again is not None:
+            words = f"its limit is used up for {again:.0f} s"
+        raise TransportFault(f"{where} answered {status} ({words})", status=status, retry_after=again)
 
     def _html(self, where: str) -> NoReturn:
         raise DeadSession(
@@ -236,17 +312,34 @@ class _Connection:
             status=200,
         )
 
-    def _read(self, response: httpx.Response, where: str, room: int) -> bytes:
-        """The body, or the beginning of it that shows that it is longer than ``room``."""
+    def _read(self, response: httpx.Response, where: str) -> tuple[bytes, bool]:
+        """The body, or the beginning of it where it is longer than the room that is left, and whether it is whole."""
+        body = bytearray()
+        started, longest = time.monotonic(), PAGE_TIMEOUTS * self.platform.timeout
+        try:
+            for chunk in response.iter_bytes():
+                body += chunk
+                if not self.room.take(len(chunk)):
+                    return bytes(body[: self.room.left]), False
+                if time.monotonic() - started > longest:
+                    raise TransportFault(f"{where} did not finish its page within {longest:g} s")
+        except (TransportFault, httpx.TransportError):
+            self.room.take(-len(body))  # the page will be asked for again
+            raise
+        return bytes(body), True
+
+    def _beginning(self, response: httpx.Response, where: str) -> bytes:
         body = bytearray()
         started = time.monotonic()
         for chunk in response.iter_bytes():
             body += chunk
-            if len(body) > room:
+            if len(body) >= FAULT_BYTES or time.monotonic() - started > self.platform.timeout:
                 break
-            if time.monotonic() - started > PAGE_SECONDS:
-                raise TransportFault(f"{where} did not finish its page within {PAGE_SECONDS:g} s")
-        return bytes(body)
+        return bytes(body[:FAULT_BYTES])
+
+
+def _is_html(response: httpx.Response) -> bool:
+    return str(response.headers.get("content-type", "")).strip().lower().startswith("text/html")
 
 
 def _is_login(location: str) -> bool:
@@ -256,25 +349,11 @@ def _is_login(location: str) -> bool:
         return False
 
 
-def _retry_after(header: str, now: datetime) -> float | None:
-    """Seconds from now, from either form of RFC 9110, section 10.2.3; None where it is neither."""
-    if _SECONDS.fullmatch(header):
-        return float(header)
-    try:
-        moment = parsedate_to_datetime(header)
-    except ValueError:
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return max(0.0, (moment - now).total_seconds())
-
-
 def _wait_before_retry(error: Exception) -> bool | float:
     """stamina's question after a failure: False is no retry, True its own back-off, a number seconds."""
     if not isinstance(error, TransportFault):
         return False
-    if error.status is not None and error.status != 429 and error.status < 500:
-        return False
-    if error.retry_after is None:
-        return True
-    return error.retry_after if error.retry_after <= LONGEST_WAIT_SECONDS else False
+    if error.retry_after is not None:
+        # The bucket is shut that long already, for every request to this host.
+        return 0.0 if error.retry_after <= LONGEST_WAIT_SECONDS else False
+    return error.status is None or error.status == 429 or error.status >= 500

@@ -28,7 +28,7 @@ that or a change of the platform: it is kept, refused and shown.
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Generator, Mapping
+from collections.abc import Container, Generator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from http import HTTPStatus
@@ -37,15 +37,17 @@ from typing import Any, ClassVar, Literal, TypeVar
 from urllib.parse import quote
 
 import msgspec
-from pydantic import BaseModel, Field, SecretStr
+from pydantic import Field, SecretStr
 
 from pipeline.core.errors import DeadSession
 from pipeline.core.hours import parse_time
 from pipeline.core.model import Policy, Trend
-from pipeline.platforms.protocol import Columns, Page, Request, Unreadable
+from pipeline.platforms.credentials import cookie_expiry
+from pipeline.platforms.protocol import BASE_URL, Columns, Page, Platform, Request, Unreadable
 
 DETAILS_PER_CAPTURE = 200
 
+_COOKIE = "_note_session_v5"
 _DETAIL = "/api/v3/notes/"
 _DETAIL_KEPT = {"key", "name", "publish_at"}
 _SAFE_KEY = re.compile(r"[A-Za-z0-9_-]{1,100}")
@@ -78,13 +80,12 @@ class _Reply(msgspec.Struct):
     error: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
-class Note(BaseModel, frozen=True, extra="forbid"):
+class Note(Platform, frozen=True):
     """One account on note.com, read with the session of its owner."""
 
     kind: Literal["note"] = "note"
     session_cookie: SecretStr = Field(min_length=1)
-    base_url: str = Field(default="https://note.com", pattern=r"^https?://[A-Za-z0-9.-]+(:\d{1,5})?/?$")
-    requests_per_second: float = Field(default=1.0, gt=0)
+    base_url: str = Field(default="https://note.com", pattern=BASE_URL)
 
     default_policies: ClassVar[Mapping[str, Policy]] = {
         "views": Policy(Trend.NEVER_DECREASES),
@@ -101,30 +102,38 @@ class Note(BaseModel, frozen=True, extra="forbid"):
         return self.session_cookie.get_secret_value()
 
     def headers(self) -> Mapping[str, str]:
-        return {"Accept": "application/json", "Cookie": f"_note_session_v5={self.credential}"}
+        return {"Accept": "application/json", "Cookie": f"{_COOKIE}={self.credential}"}
 
-    def ask(self, known: Container[str]) -> Generator[Request, Page, None]:
+    def ask(self, known: Container[str]) -> Generator[Sequence[Request], Sequence[Page], None]:
         """The listing to its last page, then the details of articles that are not ``known``.
 
         A key that could mean another address when it stands in a path is not asked for.
         """
         keys: dict[str, None] = {}
         for number in count(1):
-            page = yield Request("/api/v1/stats/pv", {"filter": "all", "page": str(number), "sort": "pv"})
-            if _has_error(page.body):
-                raise DeadSession(
-                    f"{page.request} answered 200 with an error instead of articles", self.login_hint, status=200
-                )
+            (page,) = yield [Request("/api/v1/stats/pv", {"filter": "all", "page": str(number), "sort": "pv"})]
             listing = _decode(page, _Listing)
             for article in listing.note_stats:
                 if isinstance(article.key, str) and _SAFE_KEY.fullmatch(article.key):
                     keys[article.key] = None
             if listing.last_page:
                 break
-        for key in [key for key in keys if key not in known][:DETAILS_PER_CAPTURE]:
-            page = yield Request(_DETAIL + key, optional=True)
+        wanted = [key for key in keys if key not in known][:DETAILS_PER_CAPTURE]
+        details = (yield [Request(_DETAIL + key, optional=True) for key in wanted]) if wanted else ()
+        for key, page in zip(wanted, details, strict=True):
             if page.status != HTTPStatus.NOT_FOUND and _decode(page, _Detail).key != key:
                 raise Unreadable(f"{page.request} was answered with another article")
+
+    def fault(self, answer: Page) -> DeadSession | None:
+        """A dead session hides behind status 200, in place of articles."""
+        if answer.status != HTTPStatus.OK or answer.request.startswith(f"GET {_DETAIL}") or not _has_error(answer.body):
+            return None
+        what = f"{answer.request} answered 200 with an error instead of articles"
+        return DeadSession(what, self.login_hint, status=200)
+
+    def expiry(self, headers: Sequence[tuple[str, str]], now: datetime) -> datetime | None:
+        told = cookie_expiry(headers, {_COOKIE: self.credential}, now), super().expiry(headers, now)
+        return min((moment for moment in told if moment), default=None)
 
     def trim(self, page: Page) -> Page:
         """A detail without the article's text and its author's profile: only what `read` takes from it."""
@@ -132,11 +141,11 @@ class Note(BaseModel, frozen=True, extra="forbid"):
             return page
         try:
             data = msgspec.json.decode(page.body)["data"]
-            kept = {name: data[name] for name in _DETAIL_KEPT if name in data}
+            kept = {name: value for name, value in data.items() if name in _DETAIL_KEPT}
             dropped = tuple(sorted(data.keys() - _DETAIL_KEPT))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, TypeError, KeyError, AttributeError):
             return page  # not a detail at all: evidence for the checks
-        return replace(page, body=msgspec.json.encode({"data": kept}), dropped=dropped)
+        return replace(page, body=msgspec.json.encode({"data": kept}), dropped=dropped) if dropped else page
 
     def read(self, page: Page) -> Columns:
         """The articles of a listing page, or the time of publication that a detail page tells."""

@@ -33,7 +33,7 @@ def main(port: int, memory: Path | None) -> None:
     """
     # Blocked before the first thread starts, so that sigwait alone receives them.
     ends = {signal.SIGINT, signal.SIGTERM}
-    signal.pthread_sigmask(signal.SIG_BLOCK, ends)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ends)
     try:
         opened_at = opened(memory)
         with NoteSandbox(
@@ -47,6 +47,8 @@ def main(port: int, memory: Path | None) -> None:
     except RatchetError as error:
         click.echo(str(error), err=True)
         sys.exit(error.exit_code)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def opened(memory: Path | None) -> datetime:

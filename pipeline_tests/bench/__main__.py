@@ -14,7 +14,10 @@ from rich.console import Console
 from rich.table import Table
 
 from pipeline.core.project import ROOT
+from pipeline_tests.bench.exporting import exports
 from pipeline_tests.bench.figures import Effort, Figure
+from pipeline_tests.bench.importing import a_year_of_history
+from pipeline_tests.bench.reading import reading
 from pipeline_tests.bench.runs import cold_runs, warm_runs
 from pipeline_tests.bench.scale import from_json_to_report
 from pipeline_tests.bench.year import deltas_by_history, deltas_by_size, terminal
@@ -26,6 +29,9 @@ _PARTS: dict[str, Callable[[Path, Effort], list[Figure]]] = {
     "the delta and the length of history": deltas_by_history,
     "the delta and the number of items": deltas_by_size,
     "the terminal": terminal,
+    "reading a year": reading,
+    "export": exports,
+    "a year of imported history": a_year_of_history,
 }
 
 

@@ -43,7 +43,7 @@ _WORDS = (
 def made_source(name: str = "made", base_url: str = "http://127.0.0.1:1") -> Source:
     """The account with all of note.com's counters, milestones and a rate."""
     platform = Note.model_validate({"session_cookie": COOKIE, "base_url": base_url, "requests_per_second": 1_000_000})
-    counters = tuple(Counter(counter, policy) for counter, policy in platform.default_policies.items())
+    counters = tuple(Counter(counter, policy) for counter, policy in platform.policies.items())
     rules = (
         Rule("views", RuleKind.CROSSES, (1_000.0, 10_000.0, 100_000.0, 1_000_000.0)),
         Rule("views", RuleKind.RATE_ABOVE, (5_000.0,), rearm_below=2_500.0),

@@ -90,6 +90,7 @@ class Account:
 
     lake: SourceLake
     source: Source
+    origin: Origin = Origin.REPLAY
 
     @classmethod
     def under(cls, folder: Path, **changes: Any) -> Account:
@@ -106,7 +107,7 @@ class Account:
         """Store a capture. ``cut`` is why the listing was left before its end."""
         arrived = [part for part in listing if isinstance(part, Page)]
         arrived = arrived or pages([part for part in listing if not isinstance(part, Page)], published)
-        return store_capture(self.lake, self.source, Origin.REPLAY, at(hours), _until(arrived, cut))[0]
+        return store_capture(self.lake, self.source, self.origin, at(hours), _until(arrived, cut))[0]
 
     def judge(self, hours: float, listing: Listing, **more: Any) -> history.Verdict:
         return history.verdict(self.lake, self.source, self.capture(hours, listing, **more))
@@ -145,12 +146,12 @@ class Account:
         return {found.key: state for found, state in ledger.hours.items()}
 
     def files(self, *folders: str) -> dict[str, bytes]:
-        """Every file of the source, or of some folders, by its path; locks and notes left out."""
+        """Every file of the source, or of some folders, by its path; locks, notes and checksums left out."""
         return {
             str(path.relative_to(self.lake.root)): path.read_bytes()
             for folder in folders or ("",)
             for path in sorted((self.lake.root / folder).rglob("*"))
-            if path.is_file() and not path.name.startswith(".") and path.parent.name != "notes"
+            if path.is_file() and not path.name.startswith(".") and path.parent.name not in ("notes", "checksums")
         }
 
 

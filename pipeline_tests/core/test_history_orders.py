@@ -20,6 +20,7 @@ from pipeline.core.model import Bounds, Rule, RuleKind
 
 from .account import MILESTONES, Account, Row, hour, row
 from .snapshots import at
+from .traffic import told, traffic_account
 
 Told = tuple[float, list[Row]]
 Decision = tuple[float, Literal["accept", "reject"]]
@@ -39,6 +40,10 @@ HISTORIES = st.lists(st.sampled_from(TIMES), min_size=2, max_size=4, unique=True
     lambda times: st.tuples(*(st.tuples(st.just(time), LISTINGS) for time in times))
 )
 DECISIONS = st.lists(st.tuples(st.sampled_from(TIMES), st.sampled_from(["accept", "reject"])), min_size=1, max_size=3)
+WINDOWS = st.dictionaries(st.integers(-3, 0), st.sampled_from([0, 5, 9]))
+TRAFFIC = st.lists(st.sampled_from(TIMES), min_size=2, max_size=3, unique=True).flatmap(
+    lambda times: st.tuples(*(st.tuples(st.just(time), WINDOWS) for time in times))
+)
 EXAMPLES = int(os.environ.get("RATCHET_TEST_EXAMPLES", "8"))  # each takes a second or two
 THOROUGH = settings(deadline=None, derandomize=True, max_examples=EXAMPLES)
 
@@ -91,3 +96,19 @@ def test_a_corrected_lake_equals_one_that_knew_the_corrections_from_the_start(
         tell_in_order(told, captures)
         assert contents(corrected) == contents(told)
         assert corrected.settle(0) == []
+
+
+@settings(THOROUGH, max_examples=max(4, EXAMPLES // 2))
+@given(TRAFFIC)
+def test_windows_that_arrive_in_any_order_add_up_to_the_same_totals(
+    windows: tuple[tuple[float, dict[int, int]], ...],
+) -> None:
+    with TemporaryDirectory() as folder, ExitStack() as stack:
+        in_order, arrived = (traffic_account(Path(folder) / name, bounds=BOUNDS) for name in ("in_order", "arrived"))
+        for account, captures in ((in_order, sorted(windows, key=lambda capture: capture[0])), (arrived, windows)):
+            stack.enter_context(account.lake.writing())
+            for time, window in captures:
+                account.tell(time, told(window, {0: 1}))
+                history.finish_interrupted(account.lake, account.source)
+        assert contents(arrived) == contents(in_order)
+        assert arrived.settle(0) == []

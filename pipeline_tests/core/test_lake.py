@@ -27,7 +27,7 @@ def files(lake: SourceLake) -> dict[str, bytes]:
     return {
         str(path.relative_to(lake.root)): path.read_bytes()
         for path in lake.root.rglob("*")
-        if path.is_file() and not path.name.endswith(".lock")
+        if path.is_file() and not path.name.endswith(".lock") and path.parent.name != "checksums"
     }
 
 

@@ -10,7 +10,7 @@ import pytest
 from pipeline.core import history
 from pipeline.core.hours import Hour
 from pipeline.core.lake import DELTA, VALIDATED
-from pipeline.core.ledger import quarantined, read_ledger
+from pipeline.core.ledger import quarantined, read_coverage, read_ledger
 from pipeline.core.model import HourState
 from pipeline.core.records import Coverage
 from pipeline.core.snapshots import read_table
@@ -49,7 +49,7 @@ def test_a_source_without_a_capture_has_no_hours(account: Account) -> None:
     ledger = read_ledger(account.lake, account.source, at(5))
     assert ledger.hours == {}
     assert ledger.last(HourState.OBSERVED) is None
-    assert ledger.coverage(hour(5))["24h"] == Coverage(hours=1, observed=0, quarantined=0, gaps=1)
+    assert read_coverage(account.lake, hour(5))["24h"] == Coverage(hours=1, observed=0, quarantined=0, gaps=1)
 
 
 def test_the_end_of_a_source_ends_its_gaps(account: Account) -> None:
@@ -78,7 +78,7 @@ def test_a_window_of_coverage_ends_with_its_hour_and_begins_with_the_first_captu
     account.tell(0, rows(a=10))
     account.tell(1, rows(a=9))
     account.tell(29, rows(a=12))
-    coverage = read_ledger(account.lake, account.source, at(30)).coverage(hour(29))
+    coverage = read_coverage(account.lake, hour(29))
     assert coverage == {
         "24h": Coverage(hours=24, observed=1, quarantined=0, gaps=23),
         "7d": Coverage(hours=30, observed=2, quarantined=1, gaps=27),

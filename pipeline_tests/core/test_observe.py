@@ -16,8 +16,9 @@ from pipeline.core.errors import DeadSession, LakeFault, TransportFault, WrongHo
 from pipeline.core.hours import Hour
 from pipeline.core.lake import VALIDATED
 from pipeline.core.model import Bounds, Origin
-from pipeline.core.observe import DEAD_SESSION, Observation, RecordedClock, known_dead_session, observe
-from pipeline.platforms import client
+from pipeline.core.observe import Observation, RecordedClock, observe
+from pipeline.core.sessions import DEAD_SESSION, known_dead_session, remember_dead_session
+from pipeline.platforms import adapter, client
 from pipeline.platforms.note import Note
 from pipeline.sandbox.article import Article
 from pipeline.sandbox.faults import HTML_PAGE, LOGIN_REDIRECT, Drop, DropInBody, Fault, Reply, TruncatedJson
@@ -216,6 +217,14 @@ def test_a_credential_that_was_turned_away_is_remembered_until_it_changes(observ
     observed.use(session_cookie="another-session")
     assert known_dead_session(lake, observed.account.source) is None
     assert known_dead_session(lake, source) == known
+
+
+def test_a_platform_that_needs_no_credential_is_asked_again(observed: Observed) -> None:
+    lake, zenn = observed.account.lake, adapter("zenn").model_validate({"kind": "zenn", "username": "someone"})
+    observed.account.change(platform=zenn)
+    dead = DeadSession("zenn.dev answered 403", "Wait.", status=403)
+    remember_dead_session(lake, observed.account.source, dead, at(0))
+    assert known_dead_session(lake, observed.account.source) is None
 
 
 def test_a_capture_that_succeeds_clears_the_mark(observed: Observed) -> None:

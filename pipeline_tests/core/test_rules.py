@@ -13,7 +13,6 @@ import pytest
 
 from pipeline.core.deltas import hour_delta
 from pipeline.core.errors import LakeFault
-from pipeline.core.hours import Hour
 from pipeline.core.model import Crossing, Rule, RuleKind
 from pipeline.core.rules import RuleState, evaluate
 
@@ -33,8 +32,7 @@ class Played:
         stored = "{}"
         for capture, current, previous in zip(accepted, self.files, [None, *self.files], strict=False):
             delta = hour_delta(current, previous, capture.counters, accepted[0].captured_at)
-            hour = Hour.of(capture.captured_at)
-            crossings, state = evaluate(rules, current, previous, delta, json.loads(stored), hour)
+            crossings, state = evaluate(rules, current, previous, delta, json.loads(stored), capture.captured_at)
             stored = json.dumps(state)
             self.hours.append(crossings)
             self.states.append(json.loads(stored))
@@ -130,7 +128,7 @@ def test_a_counter_that_joins_the_source_crosses_nothing_in_its_first_hour(tmp_p
     rule = Rule("likes", RuleKind.CROSSES, (100, 200))
     for current, previous, thresholds in [(after[0], before, []), (after[1], after[0], [200])]:
         delta = hour_delta(current, previous, ["likes"], at(0))
-        crossings, _ = evaluate([rule], current, previous, delta, {}, Hour.of(at(1)))
+        crossings, _ = evaluate([rule], current, previous, delta, {}, at(1))
         assert [crossing.threshold for crossing in crossings] == thresholds
 
 
@@ -282,11 +280,11 @@ def test_a_rule_that_is_dropped_leaves_the_state_and_what_came_in_is_not_changed
         rate(50).name: {"b": {"firing": True}},
     }
     before = json.dumps(state)
-    crossings, after = evaluate([rate(50)], second, first, delta, state, Hour.of(at(1)))
+    crossings, after = evaluate([rate(50)], second, first, delta, state, at(1))
     assert after == {rate(50).name: {"a": {"firing": True}, "b": {"firing": True}}}
     assert [crossing.item_id for crossing in crossings] == ["a"]
     assert json.dumps(state) == before
-    assert evaluate([rate(50)], second, first, delta, state, Hour.of(at(1))) == (crossings, after)
+    assert evaluate([rate(50)], second, first, delta, state, at(1)) == (crossings, after)
 
 
 def test_no_rules_no_crossings(tmp_path: Path) -> None:
@@ -298,4 +296,4 @@ def test_a_damaged_snapshot_is_a_fault_of_the_lake(tmp_path: Path) -> None:
     delta = hour_delta(second, first, ["views"], at(0))
     first.write_bytes(first.read_bytes()[:100])
     with pytest.raises(LakeFault, match=first.name):
-        evaluate([crosses(10)], second, first, delta, {}, Hour.of(at(1)))
+        evaluate([crosses(10)], second, first, delta, {}, at(1))

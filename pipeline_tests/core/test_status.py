@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
+from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
 from pipeline.core.corrections import decide
-from pipeline.core.errors import LakeFault
+from pipeline.core.errors import DeadSession, LakeFault
 from pipeline.core.history import finish_interrupted
+from pipeline.core.sessions import remember_dead_session
 from pipeline.core.status import status_of
+from pipeline_tests.notify.world import World
 
 from .account import Account, hour, rows
 from .snapshots import at
@@ -30,6 +34,12 @@ def test_the_status_of_a_source_holds_what_the_contract_names(account: Account) 
         "gaps": 1,
         "unfinished": 1,
         "last_accepted": "2026-11-01T03:17:00Z",
+        "last_incident": None,
+        "dead_session": None,
+        "credential_expires": None,
+        "coverage": {
+            window: {"hours": 5, "observed": 2, "quarantined": 2, "gaps": 1} for window in ("24h", "7d", "30d")
+        },
         "quarantined_hours": [
             {
                 "hour": "2026-11-01T01",
@@ -56,6 +66,10 @@ def test_the_status_before_the_first_capture_is_empty_and_no_error(account: Acco
         "gaps": 0,
         "unfinished": 0,
         "last_accepted": None,
+        "last_incident": None,
+        "dead_session": None,
+        "credential_expires": None,
+        "coverage": {},
         "quarantined_hours": [],
         "hours": {},
     }
@@ -84,6 +98,38 @@ def test_a_rejected_hour_is_quarantined_with_who_and_why(account: Account) -> No
             "reason": "Rejected by Ada: tests",
         }
     ]
+
+
+def test_the_newest_incident_is_told_while_it_is_open_and_with_what_it_cost_when_it_is_over(tmp_path: Path) -> None:
+    world = World(tmp_path / "lake")
+    world.add("blog", "other")
+    world.capture(0)
+    world.look(at(0))
+    world.change("other", enabled=False)
+
+    def told(now: float) -> dict[str, Any]:
+        found = status_of(world.of("blog"), world.sources["blog"], at(now), world.book)["last_incident"]
+        assert isinstance(found, dict)
+        return found
+
+    world.fail(1, DeadSession("note.com answered 401", "Log in."))
+    world.look(at(1))
+    assert (told(1)["cause"], told(1)["what"], told(1)["over_at"]) == ("session_expired", "note.com answered 401", None)
+    assert told(1)["next_step"] == "Log in. Then run: ratchet collect blog"
+    world.capture(4)
+    world.look(at(4))
+    assert (told(4)["since"], told(4)["over_at"], told(4)["hours_lost"]) == (
+        "2026-11-01T01:17:00Z",
+        "2026-11-01T04:17:00Z",
+        3,
+    )
+    assert status_of(world.of("other"), world.sources["other"], at(4), world.book)["last_incident"] is None
+
+
+def test_a_credential_that_was_turned_away_is_told(account: Account) -> None:
+    remember_dead_session(account.lake, account.source, DeadSession("note.com answered 401", "Log in."), at(0))
+    status = status_of(account.lake, account.source, at(1))
+    assert status["dead_session"] == "note.com answered 401 (since 2026-11-01T00:17:00Z)"
 
 
 def test_a_damaged_quarantine_record_is_named(account: Account) -> None:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import stamina
 
-from pipeline.platforms import client
+from pipeline.platforms import client, pacing
 from pipeline.platforms.client import fetch_pages
 from pipeline.platforms.note import Note
 from pipeline.platforms.protocol import Page
@@ -56,7 +56,13 @@ def fetch(note: Note) -> Fetch:
         timeout: float = 5.0,
     ) -> list[Page]:
         return list(
-            fetch_pages(platform, known, max_pages=max_pages, max_bytes=max_bytes, now=lambda: NOW, timeout=timeout)
+            fetch_pages(
+                platform.model_copy(update={"timeout": timeout}),
+                known,
+                max_pages=max_pages,
+                max_bytes=max_bytes,
+                now=lambda: NOW,
+            )
         )
 
     return pages
@@ -83,6 +89,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """The pace and the real back-off of the client, written down instead of waited for."""
     frozen = Clock()
     monkeypatch.setattr(client, "time", frozen)
+    monkeypatch.setattr(pacing, "time", frozen)
     monkeypatch.setattr("tenacity.nap.time", frozen)
     stamina.set_testing(False)
     return frozen

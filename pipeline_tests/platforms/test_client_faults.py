@@ -7,7 +7,7 @@ import socket
 import pytest
 import stamina
 
-from pipeline.core.errors import DeadSession, TransportFault
+from pipeline.core.errors import ConfigError, DeadSession, TransportFault
 from pipeline.platforms import client
 from pipeline.platforms.note import Note
 from pipeline.sandbox.faults import (
@@ -52,12 +52,18 @@ def test_a_platform_that_cannot_be_reached_is_a_transport_fault(note: Note, fetc
         fetch(note.model_copy(update={"base_url": f"http://127.0.0.1:{port}"}))
 
 
+@pytest.mark.parametrize("address", ["http://256.1.1.1", "http://blog..example", f"http://{'long' * 20}.example"])
+def test_a_host_that_can_be_none_is_a_mistake_in_the_yaml(note: Note, fetch: Fetch, address: str) -> None:
+    with pytest.raises(ConfigError, match="is no name of a host"):
+        fetch(note.model_copy(update={"base_url": address}))
+
+
 def test_a_page_that_drips_for_ever_is_given_up(
     sandbox: NoteSandbox, fetch: Fetch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client, "time", Clock(step=client.PAGE_SECONDS + 1))
+    monkeypatch.setattr(client, "time", Clock(step=client.PAGE_TIMEOUTS * 5 + 1))
     sandbox.fail_next(*[Drip(pause=0.001)] * 4)
-    with pytest.raises(TransportFault, match="did not finish its page within 60 s"):
+    with pytest.raises(TransportFault, match="did not finish its page within 15 s"):
         fetch()
     assert len(sandbox.requests) == 4
 
@@ -96,7 +102,7 @@ def test_too_long_a_wait_is_reported_and_not_waited_for(
     assert clock.waits == []
 
 
-@pytest.mark.parametrize("header", ["soon", "-5", "nan", "9" * 400, "Sun, 99 Nov 2026 15:17:00 GMT", "1.5"])
+@pytest.mark.parametrize("header", ["soon", "-5", "nan", "9" * 400, "Sun, 99 Nov 2026 15:17:00 GMT"])
 def test_a_retry_after_that_says_nothing_is_left_to_the_back_off(
     sandbox: NoteSandbox, fetch: Fetch, clock: Clock, header: str
 ) -> None:
@@ -170,9 +176,7 @@ def test_another_redirect_is_neither_followed_nor_tried_again(sandbox: NoteSandb
 
 def test_a_capture_is_whole_or_nothing(sandbox: NoteSandbox, note: Note) -> None:
     arrived = []
-    pages = client.fetch_pages(
-        note, (), max_pages=9, max_bytes=99_999, now=lambda: pytest.fail("no page arrives"), timeout=5.0
-    )
+    pages = client.fetch_pages(note, (), max_pages=9, max_bytes=99_999, now=lambda: pytest.fail("no page arrives"))
     sandbox.fail_next(*[Drop()] * 4)
     with stamina.set_testing(True, attempts=2), pytest.raises(TransportFault, match="broke off"):
         arrived += list(pages)

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from pipeline.core.lake import SourceLake
 
 _IMMUTABLE = ("raw/", "quarantine/", "corrections/", "receipts/", "superseded/")
-_PASSING = ("notes/", ".incoming/")
+_PASSING = ("notes/", "checksums/", ".incoming/")
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from random import Random
 
+from pipeline.core.verify.checking import verify
 from pipeline.replaying import PAGE_SIZE, RECORDING
 from pipeline.sandbox.recording import RecordedAccount, Recording
 from pipeline.sandbox.server import NoteSandbox
@@ -108,6 +109,7 @@ class Torture:
             raise RuntimeError(f"'{scenario.name}' did {len(killed)} operations and should have died at {at}")
         left = Contents.of(lake)
         faults = faults_after_kill(known.before, left, known.after)
+        faults += [f"verifying calls {fault.file} damaged: {fault.what}" for fault in verify(lake).faults]
         receipts = [name for name in left.files if name.startswith("receipts/")]
         taken = self.channel.taken
         try:

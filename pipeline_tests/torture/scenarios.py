@@ -53,7 +53,7 @@ class Place:
         platform = Note.model_validate(
             {"session_cookie": COOKIE, "base_url": self.platform, "requests_per_second": 1_000_000}
         )
-        counters = tuple(Counter(name, policy) for name, policy in platform.default_policies.items())
+        counters = tuple(Counter(name, policy) for name, policy in platform.policies.items())
         rules = (Rule("views", RuleKind.CROSSES, (100.0, 200.0, 500.0, 1000.0)),)
         return Source(NAME, platform, counters, rules, notify=(self.channel,))
 

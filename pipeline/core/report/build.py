@@ -6,16 +6,18 @@ unless what it speaks of has changed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.core.credential import days_left, runway_words
 from pipeline.core.hours import Hour
 from pipeline.core.model import Crossing, Source
-from pipeline.core.records import Correction, Coverage, Items, Lineage, Movement, Mover, Report
+from pipeline.core.records import Correction, Coverage, Items, Lineage, Movement, Mover, Report, Revision
+from pipeline.core.revisions import REVISIONS_KEPT
 
 TOP_MOVERS = 10
 
@@ -29,6 +31,7 @@ class Observed:
     snapshot: pa.Table
     delta: pa.Table
     elapsed_seconds: float | None
+    revisions: Sequence[Revision] = ()
 
 
 def build_report(
@@ -59,7 +62,18 @@ def build_report(
         rule_state={
             rule: {item: dict(mark) for item, mark in sorted(items.items())} for rule, items in rule_state.items()
         },
+        credential_expires=observed.lineage.credential_expires,
+        warnings=tuple(_warnings(source, observed)),
+        revisions=tuple(observed.revisions[:REVISIONS_KEPT]),
+        revised=len(observed.revisions),
     )
+
+
+def _warnings(source: Source, observed: Observed) -> Iterator[str]:
+    expires = observed.lineage.credential_expires
+    captured_at = observed.snapshot["captured_at"][0].as_py()
+    if expires is not None and days_left(expires, captured_at) <= max(source.credential_days, default=0):
+        yield f"{runway_words(expires, captured_at)} {source.platform.login_hint}"
 
 
 def exact_sum(column: pa.ChunkedArray) -> int | None:

@@ -8,11 +8,14 @@ from pipeline.core.hours import format_time
 from pipeline.core.records import Coverage, Report
 from pipeline.core.text import plain
 
+REVISIONS_NAMED = 25
+
 
 def report_text(report: Report) -> str:
     parts = [
         f"# {report.source}, {report.hour}{' (simulated)' if report.simulated else ''}",
         _summary(report),
+        *(f"**Warning:** {plain(warning, 500)}" for warning in report.warnings),
         "## Crossings",
         _crossings(report),
         "## Movement",
@@ -28,6 +31,8 @@ def report_text(report: Report) -> str:
         "## Coverage",
         "\n".join(f"- last {window}: {coverage_words(found)}" for window, found in report.coverage.items()),
     ]
+    if report.revisions:
+        parts += ["## Revised days", _revisions(report)]
     if report.corrections:
         parts += ["## Corrections", "\n".join(_corrections(report))]
     return "\n\n".join(parts) + "\n"
@@ -90,6 +95,24 @@ def _movers(report: Report) -> str:
     return _table(
         ("item", "counter", "gained", "now"),
         ((plain(m.title or m.item_id), m.counter, _number(m.delta), _number(m.value)) for m in report.top_movers),
+    )
+
+
+def _revisions(report: Report) -> str:
+    rows = (
+        (
+            plain(r.title or r.item_id),
+            r.counter,
+            r.day.isoformat(),
+            "none" if r.before is None else f"{r.before:,}",
+            f"{r.after:,}",
+        )
+        for r in report.revisions[:REVISIONS_NAMED]
+    )
+    more = report.revised - REVISIONS_NAMED
+    words = "The platform changed what it had told of these days. A total counts the highest number ever told of a day."
+    return f"{words}\n\n{_table(('item', 'counter', 'day', 'before', 'after'), rows)}" + (
+        f"\n\nAnd {more:,} more." if more > 0 else ""
     )
 
 

@@ -9,29 +9,35 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
 import pandas as pd
 
+from pipeline.core.credential import days_left, runway_words
+from pipeline.core.hours import format_time
 from pipeline.core.model import Counter, Finding
 from pipeline.core.validation.decreases import non_decreasing_counts
 from pipeline.core.validation.evidence import Evidence, allowed, is_name
 from pipeline.core.validation.expectations import SAMPLE, Breach, Expectation, breaches
+from pipeline.core.validation.listing import CLOCK_SKEW
 from pipeline.core.validation.words import NAMED, cell, items, names, records, sentence
+from pipeline.core.windows import MalformedWindow
 
 CHECKS_VERSION = "1"
-CLOCK_SKEW = timedelta(minutes=5)
 
 
 @dataclass(frozen=True)
 class Check:
-    """``overrulable``: the owner may take a capture as true although this check refuses it."""
+    """``overrulable``: the owner may take a capture as true although this check refuses it.
+
+    What a check that is not ``blocking`` finds is named and stands in nobody's way.
+    """
 
     name: str
     description: str
     judge: Callable[[Evidence], Finding]
     overrulable: bool = False
+    blocking: bool = True
 
 
 # readable_listing ---------------------------------------------------------------------------
@@ -41,9 +47,13 @@ def readable_listing(evidence: Evidence) -> Finding:
     problems = evidence.listing.problems
     frame = pd.DataFrame([vars(problem) for problem in problems], columns=["page", "request", "problem"])
     broken = breaches(frame, [Expectation("problem", "a page could not be used", pd.Series.isna)])
-    facts = {"pages": evidence.listing.pages, "items": len(evidence.items)}
+    facts: dict[str, Any] = {"pages": evidence.listing.pages, "items": len(evidence.items)}
+    if evidence.listing.shifts:
+        facts["read_again"] = list(evidence.listing.shifts)
     if not broken:
-        return Finding("readable_listing", True, f"All {evidence.listing.pages} pages were read.", facts=facts)
+        shifts = len(evidence.listing.shifts)
+        again = f" Items moved between them, so they were read {shifts + 1} times." if shifts else ""
+        return Finding("readable_listing", True, f"All {evidence.listing.pages} pages were read.{again}", facts=facts)
     reason = "; ".join(
         f"page {problem.page}: {problem.problem}" if problem.page else problem.problem for problem in problems[:NAMED]
     )
@@ -62,7 +72,7 @@ def required_fields(evidence: Evidence) -> Finding:
         Expectation("published_at", "published_at lies in the future", _not_after(evidence)),
     ]
     for counter in evidence.counters:
-        expectations += _number_expectations(counter)
+        expectations += _number_expectations(counter, evidence.items[counter.name])
     broken = breaches(evidence.items, expectations)
     if not broken:
         return Finding("required_fields", True, "Every item has its fields, with sound types and values.")
@@ -76,15 +86,32 @@ def required_fields(evidence: Evidence) -> Finding:
     )
 
 
-def _number_expectations(counter: Counter) -> list[Expectation]:
+def _number_expectations(counter: Counter, column: pd.Series) -> list[Expectation]:
     name = counter.name
     expectations = [
         Expectation(name, f"{name} is not a whole number", _is_whole_or_missing),
         Expectation(name, f"{name} is negative", _is_not_negative),
     ]
+    expectations += [
+        Expectation(name, f"{name} {problem}", _is_no_window_that(problem)) for problem in _windows(column)
+    ]
     if not counter.optional:
         expectations.insert(0, Expectation(name, f"{name} is missing", pd.Series.notna))
     return expectations
+
+
+def _windows(column: pd.Series) -> list[str]:
+    """What is wrong with the windows that no total could be made of."""
+    if column.dtype != object:
+        return []
+    return sorted({value.problem for value in column if isinstance(value, MalformedWindow)})
+
+
+def _is_no_window_that(problem: str) -> Callable[[pd.Series], pd.Series]:
+    def sound(value: Any) -> bool:
+        return not (isinstance(value, MalformedWindow) and value.problem == problem)
+
+    return lambda column: _of_objects(column, sound)
 
 
 def _of_objects(column: pd.Series, sound: Callable[[Any], bool]) -> pd.Series:
@@ -105,7 +132,7 @@ def _is_whole(value: Any) -> bool:
 
 
 def _is_whole_or_missing(column: pd.Series) -> pd.Series:
-    return _of_objects(column, lambda value: value is None or _is_whole(value))
+    return _of_objects(column, lambda value: value is None or _is_whole(value) or isinstance(value, MalformedWindow))
 
 
 def _is_not_negative(column: pd.Series) -> pd.Series:
@@ -144,14 +171,18 @@ def _field_rows(broken: Iterable[Breach]) -> tuple[Mapping[str, Any], ...]:
 
 
 def unique_items(evidence: Evidence) -> Finding:
-    counts = evidence.named.groupby("item_id", sort=False, observed=True).agg(
+    each_once = Finding("unique_items", True, f"{items(len(evidence.items))}, each once.")
+    repeated = evidence.named[evidence.named["item_id"].duplicated(keep=False)]
+    if repeated.empty:
+        return each_once
+    counts = repeated.groupby("item_id", sort=False, observed=True).agg(
         title=("title", "first"), occurrences=("item_id", "size")
     )
     broken = breaches(
         counts.reset_index(), [Expectation("occurrences", "an item stands twice", lambda column: column == 1)]
     )
     if not broken:
-        return Finding("unique_items", True, f"{items(len(evidence.items))}, each once.")
+        return each_once
     rows = records(broken[0].rows)
     missing = _gone(evidence)
     lost = f" Missing instead: {names(missing)}." if len(missing) else ""
@@ -197,7 +228,8 @@ def complete_listing(evidence: Evidence) -> Finding:
 def _observed_before(evidence: Evidence) -> pd.DataFrame:
     if evidence.previous is None:
         return pd.DataFrame({"item_id": [], "title": [], "last_observed_at": []})
-    return evidence.previous[evidence.previous["status"] != "carried"]
+    before = evidence.previous[["item_id", "title", "last_observed_at"]]
+    return before[evidence.previous["status"] != "carried"]
 
 
 def _gone(evidence: Evidence) -> pd.DataFrame:
@@ -207,6 +239,34 @@ def _gone(evidence: Evidence) -> pd.DataFrame:
 
 def _gone_rows(gone: pd.DataFrame) -> tuple[Mapping[str, Any], ...]:
     return records(gone.head(SAMPLE)[["item_id", "title", "last_observed_at"]])
+
+
+# credential_runway --------------------------------------------------------------------------
+
+
+def credential_runway(evidence: Evidence) -> Finding:
+    expires, captured_at = evidence.listing.credential_expires, evidence.listing.captured_at
+    if expires is None:
+        reason = "Nothing tells when the credential ends. Where you know it, write expires_on into the source's YAML."
+        return Finding("credential_runway", True, reason)
+    days = days_left(expires, captured_at)
+    facts = {"expires_at": format_time(expires), "days_left": round(days, 2)}
+    broken = breaches(
+        pd.DataFrame([facts]),
+        [
+            Expectation("days_left", f"the credential ends within {limit} days", _longer_than(limit))
+            for limit in sorted(evidence.credential_days)
+        ],
+    )
+    reason = runway_words(expires, captured_at)
+    if not broken:
+        return Finding("credential_runway", True, reason, facts=facts)
+    facts["limit"] = broken[0].expectation.words
+    return Finding("credential_runway", True, f"{reason} Renew it before: data still flows.", 1, (), facts)
+
+
+def _longer_than(days: int) -> Callable[[pd.Series], pd.Series]:
+    return lambda column: column > days
 
 
 # The order of the checks -------------------------------------------------------------------------------
@@ -236,7 +296,15 @@ CAPTURE_CHECKS = (
         non_decreasing_counts,
         overrulable=True,
     ),
+    Check(
+        "credential_runway",
+        "The token or cookie lasts for more than the days of notice. Blocks nothing.",
+        credential_runway,
+        blocking=False,
+    ),
 )
+
+ADVISORY = frozenset(check.name for check in CAPTURE_CHECKS if not check.blocking)
 
 _GROUNDS = {
     "required_fields": ("readable_listing",),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import pandas as pd
@@ -21,7 +22,7 @@ def non_decreasing_counts(evidence: Evidence) -> Finding:
     if evidence.previous is None:
         return Finding(CHECK, True, "The first snapshot: there is nothing to compare with.")
     moved = [_moved(evidence, c) for c in evidence.counters if f"{c.name}_before" in evidence.pairs]
-    facts = {"items_compared": len(evidence.pairs)} | {f"{m.name}_fell": len(m.fallen) for m in moved}
+    facts = {"items_compared": len(evidence.pairs)} | {f"{m.name}_fell": m.fell_count for m in moved}
     problems = _problems(moved)
     if problems:
         return Finding(
@@ -32,30 +33,44 @@ def non_decreasing_counts(evidence: Evidence) -> Finding:
             tuple(row for problem in problems for row in problem.rows)[:SAMPLE],
             facts,
         )
-    tolerated = sum(len(m.fallen) for m in moved)
+    tolerated = sum(m.fell_count for m in moved)
     reason = f"{items(len(evidence.pairs))} compared; {tolerated or 'no'} counts fell within their policy."
     return Finding(CHECK, True, reason, facts=facts)
 
 
 @dataclass(frozen=True)
 class _Moved:
-    """One counter of every item that was accepted before.
+    """One counter of every item that was accepted before, in three columns of one order.
 
-    ``frame``: item_id, title, before, now, fell_by, and shortfall: how far below what the policy allows.
-    ``allowed``: how many items may fall at once, whatever the policy.
+    ``shortfall``: how far below what the policy allows. ``allowed``: how many items may fall at
+    once, whatever the policy.
     """
 
     counter: Counter
-    frame: pd.DataFrame
+    items: pd.DataFrame
+    before: pd.Series
+    now: pd.Series
+    shortfall: pd.Series
     allowed: int
 
     @property
     def name(self) -> str:
         return self.counter.name
 
-    @property
-    def fallen(self) -> pd.DataFrame:
-        return self.frame[(self.frame["fell_by"] > 0).fillna(False)]
+    @cached_property
+    def fell(self) -> pd.Series:
+        return (self.before > self.now).fillna(False).astype(bool)
+
+    @cached_property
+    def fell_count(self) -> int:
+        return int(self.fell.sum())
+
+    def rows(self, which: pd.Series | pd.Index) -> pd.DataFrame:
+        """item_id, title, before, now and fell_by of some of the items."""
+        frame = self.items[["item_id", "title"]].assign(
+            before=self.before, now=self.now, fell_by=self.before - self.now
+        )
+        return frame.loc[which]
 
 
 @dataclass(frozen=True)
@@ -67,11 +82,9 @@ class _Problem:
 
 def _moved(evidence: Evidence, counter: Counter) -> _Moved:
     pairs, bounds = evidence.pairs, evidence.bounds
-    now, before = pairs[counter.name], _last_known(pairs, counter)
-    frame = pairs[["item_id", "title"]].assign(
-        before=before, now=now, fell_by=before - now, shortfall=_shortfall(pairs, counter, before)
-    )
-    return _Moved(counter, frame, allowed(bounds.fallen_items, bounds.fallen_share, len(frame)))
+    before = _last_known(pairs, counter)
+    most = allowed(bounds.fallen_items, bounds.fallen_share, len(pairs))
+    return _Moved(counter, pairs, before, pairs[counter.name], _shortfall(pairs, counter, before), most)
 
 
 def _last_known(pairs: pd.DataFrame, counter: Counter) -> pd.Series:
@@ -97,8 +110,8 @@ def _shortfall(pairs: pd.DataFrame, counter: Counter, before: pd.Series) -> pd.S
 
 def _problems(moved: list[_Moved]) -> list[_Problem]:
     """Two calls of Pandera for all counters: a column each, of the items and of how many fell."""
-    shortfalls = pd.DataFrame({m.name: m.frame["shortfall"] for m in moved})
-    excess = pd.DataFrame({m.name: [len(m.fallen) - m.allowed] for m in moved})
+    shortfalls = pd.DataFrame({m.name: m.shortfall for m in moved})
+    excess = pd.DataFrame({m.name: [m.fell_count - m.allowed] for m in moved})
     expected = [Expectation(m.name, f"{m.name} fell", _not_above_zero) for m in moved]
     below, masses = _by_counter(breaches(shortfalls, expected)), _by_counter(breaches(excess, expected))
     problems = []
@@ -119,7 +132,7 @@ def _by_counter(broken: Iterable[Breach]) -> dict[str, Breach]:
 
 
 def _policy_broken(m: _Moved, breach: Breach) -> _Problem:
-    rows = m.frame.loc[breach.rows.index]
+    rows = m.rows(breach.rows.index)
     reason = f"{m.name} fell for {items(breach.failing)}: {_moves(rows)}; {_policy_words(m.counter)}."
     return _Problem(reason, breach.failing, _rows(m.name, rows))
 
@@ -127,10 +140,12 @@ def _policy_broken(m: _Moved, breach: Breach) -> _Problem:
 def _fell_en_masse(m: _Moved, *, counted: bool) -> _Problem:
     """``counted``: the items stand in the findings already, since they broke their policy too."""
     reason = (
-        f"{m.name} fell for {len(m.fallen)} of {items(len(m.frame))} at once;"
+        f"{m.name} fell for {m.fell_count} of {items(len(m.items))} at once;"
         f" more than {m.allowed} is taken for a broken capture."
     )
-    return _Problem(reason, 0 if counted else len(m.fallen), [] if counted else _rows(m.name, m.fallen.head(SAMPLE)))
+    return _Problem(
+        reason, 0 if counted else m.fell_count, [] if counted else _rows(m.name, m.rows(m.fell).head(SAMPLE))
+    )
 
 
 def _policy_words(counter: Counter) -> str:

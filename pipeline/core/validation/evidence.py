@@ -8,6 +8,7 @@ from functools import cached_property
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipeline.core.model import Bounds, Counter
 from pipeline.core.validation.listing import Listing
@@ -15,12 +16,16 @@ from pipeline.core.validation.listing import Listing
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a capture is judged on. ``previous``: the last accepted snapshot before it, or None."""
+    """What a capture is judged on. ``previous``: the last accepted snapshot before it, or None.
+
+    ``credential_days``: how many days before its credential ends the owner wants to know.
+    """
 
     counters: Sequence[Counter]
     bounds: Bounds
     listing: Listing
     previous: pd.DataFrame | None
+    credential_days: Sequence[int] = ()
 
     @property
     def items(self) -> pd.DataFrame:
@@ -40,8 +45,33 @@ class Evidence:
         if self.previous is None:
             return self.items.head(0)
         names = [f"{c.name}{kept}" for c in self.counters for kept in ("", "_max", "_peak")]
-        before = self.previous[["item_id", *(name for name in names if name in self.previous)]]
-        return self.items.merge(before, on="item_id", how="inner", suffixes=("", "_before"))
+        places = places_of(self.items["item_id"], self.previous["item_id"])
+        pairs: pd.DataFrame = self.items[places.is_valid().to_numpy(zero_copy_only=False)].reset_index(drop=True)
+        for name in names:
+            if name in self.previous:
+                suffix = "_before" if name in self.items else ""
+                pairs[f"{name}{suffix}"] = found_at(places.drop_null(), self.previous[name])
+        return pairs
+
+
+def places_of(wanted: pd.Series, among: pd.Series) -> pa.Array:
+    """Where each of the texts stands ``among`` others, of which none stands twice; null where it does not.
+
+    With `found_at` it does what a merge of pandas does, at a fraction of the cost, which every hour
+    of a history pays.
+    """
+    return pc.index_in(_arrow(wanted), value_set=_arrow(among))
+
+
+def found_at(places: pa.Array, column: pd.Series) -> pd.Series:
+    """The values of an Arrow-backed column at those places; null where there is none."""
+    found = _arrow(column).take(places)
+    return pd.Series(found, dtype=pd.ArrowDtype(found.type))
+
+
+def _arrow(column: pd.Series) -> pa.Array:
+    array = pa.array(column)
+    return array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
 
 
 def is_name(column: pd.Series) -> pd.Series:

@@ -2,6 +2,8 @@
 
 Pandera is asked for at most SAMPLE failure cases: a million failing rows would otherwise become a
 table of gigabytes (docs/decisions.md). The count of all failing rows is taken from the predicate.
+Where every predicate holds there is nothing to report, and Pandera, which would ask the very same
+predicates again at several times their cost, is not called: a year of history is judged by the hour.
 """
 
 from __future__ import annotations
@@ -41,7 +43,7 @@ class Breach:
 
 def breaches(frame: pd.DataFrame, expectations: Sequence[Expectation]) -> list[Breach]:
     """Validate ``frame`` and return what is broken, in the order of the expectations."""
-    if not expectations or frame.empty:
+    if frame.empty or all(expectation.sound(frame[expectation.column]).all() for expectation in expectations):
         return []
     from pandera.errors import SchemaErrors
 

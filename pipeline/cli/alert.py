@@ -1,0 +1,81 @@
+"""``ratchet alert``: the channels of the sources, tried out."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from pipeline.core.model import Source
+    from pipeline.core.project import Project
+
+
+@click.group()
+def command() -> None:
+    """Try out the channels of the sources.
+
+    \b
+    Example: ratchet alert test
+    """
+
+
+@command.command()
+@click.argument("source", required=False)
+def test(source: str | None) -> None:
+    """Send a test message to every channel of SOURCE, or of every source, and report each.
+
+    Ends with 18 when a channel did not take it.
+
+    \b
+    Example: ratchet alert test my_blog
+    """
+    from pipeline.core.project import Project
+    from pipeline.core.sources import find_source, sound_sources
+
+    project = Project.here()
+    sources, broken = sound_sources(project) if source is None else ([find_source(project, source)], [])
+    failed = [channel for address, names in _channels(sources).items() for channel in _test(project, address, names)]
+    for error in broken:
+        click.echo(f"Error: {error.what}\n{error.next_step}", err=True)
+    if failed:
+        _explain(failed)
+    if broken:
+        sys.exit(broken[0].exit_code)
+
+
+def _channels(sources: Sequence[Source]) -> dict[str, list[str]]:
+    """Each address with the names of the sources that use it."""
+    channels: dict[str, list[str]] = {}
+    for source in sources:
+        if not source.notify:
+            click.echo(f"{source.name}: no channels; add addresses under 'notify' in its YAML.")
+        for address in source.notify:
+            channels.setdefault(address, []).append(source.name)
+    return channels
+
+
+def _test(project: Project, address: str, names: list[str]) -> list[str]:
+    """Send to one channel; its id if that failed."""
+    from pipeline.notify.channels import forgive
+    from pipeline.notify.delivery import send_once
+    from pipeline.notify.incident_wording import trial_message
+
+    delivery = send_once(trial_message(names), address)
+    click.echo(f"{delivery.channel} ({', '.join(names)}): {delivery.result}. {delivery.detail}".rstrip())
+    if delivery.result != "sent":
+        return [delivery.channel]
+    for sender in (project.lake.project, *map(project.lake.source, names)):
+        forgive(sender, delivery.channel)
+    return []
+
+
+def _explain(failed: list[str]) -> None:
+    from pipeline.core.errors import ChannelFault
+
+    raise ChannelFault(
+        f"{len(failed)} channel{'' if len(failed) == 1 else 's'} did not take the test: {', '.join(failed)}.",
+        "Compare its address in .env with the form that https://appriseit.com/services/ gives for the service.",
+    )

@@ -1,0 +1,133 @@
+"""``ratchet verify``: whether the lake still is what was published, and making again what is not."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from pipeline.core.lake import SourceLake
+    from pipeline.core.project import Project
+    from pipeline.core.verify.faults import Found
+
+_SHOWN = 50
+
+
+@click.command()
+@click.argument("source", required=False)
+@click.option("--repair", "repairing", is_flag=True, help="Make again what can be made again, and verify once more.")
+def command(source: str | None, repairing: bool) -> None:
+    """Look at every file of SOURCE, or of every source: is it there, sound, and what was published?
+
+    Every file is opened, its checksum compared with the one recorded at publication, and its numbers with those of the
+    files it was made from. Ends with 0 where all is sound and with 16 where it is not.
+
+    \b
+    Examples: ratchet verify recorded
+              ratchet verify recorded --repair
+    """
+    from pipeline.core.errors import LakeFault
+    from pipeline.core.project import Project
+
+    project = Project.here()
+    failed = []
+    for name in _names(project, source):
+        lake = project.lake.source(name)
+        found = _repair(project, lake) if repairing else _verify(lake)
+        _tell(name, found, repairing)
+        if found.faults:
+            failed.append(name)
+    if failed:
+        fault = LakeFault(f"Damaged: {', '.join(failed)}.", _next_step(failed[0], repairing))
+        click.echo(f"Error: {fault.what}\n{fault.next_step}", err=True)
+        sys.exit(fault.exit_code)
+
+
+def _names(project: Project, source: str | None) -> list[str]:
+    """Sources by their folders: verifying asks for no YAML and no credential."""
+    from pipeline.core.sources import find_source
+
+    stored = [lake.name for lake in project.lake.senders()]
+    if source is None:
+        return stored
+    return [source if source in stored else find_source(project, source).name]
+
+
+def _verify(lake: SourceLake) -> Found:
+    from pipeline.core.verify.checking import verify
+
+    with _progress(lake, "Verifying") as done:
+        return verify(lake, done)
+
+
+def _repair(project: Project, lake: SourceLake) -> Found:
+    """What is still wrong after the repair."""
+    from datetime import UTC, datetime
+
+    from pipeline.core.sources import find_source
+    from pipeline.core.verify.checking import verify
+    from pipeline.core.verify.repairing import repair
+
+    if lake == project.lake.project:
+        return _verify(lake)
+    source = find_source(project, lake.name)
+    with lake.writing(), lake.sending():
+        with _progress(lake, "Verifying") as done:
+            first = repair(lake, source, datetime.now(UTC), done)
+        if not first.faults:
+            return first
+        _print_faults(lake.name, first)
+        with _progress(lake, "Verifying again") as done:
+            return verify(lake, done)
+
+
+def _tell(name: str, found: Found, repaired: bool) -> None:
+    for note in found.notes[:_SHOWN]:
+        click.echo(f"{name}: {note}")
+    if found.unrecorded and not repaired:
+        click.echo(
+            f"{name}: the checksums of {len(found.unrecorded):,} files were never recorded; "
+            f"ratchet verify {name} --repair records them."
+        )
+    if found.faults:
+        _print_faults(name, found)
+    else:
+        click.echo(f"{name}: {found.files:,} files are sound.")
+
+
+def _print_faults(name: str, found: Found) -> None:
+    for fault in found.faults[:_SHOWN]:
+        click.echo(f"{name}/{_printable(fault.file)}: {_printable(fault.what)} ({fault.remedy.value})", err=True)
+    if len(found.faults) > _SHOWN:
+        click.echo(f"{name}: and {len(found.faults) - _SHOWN:,} more.", err=True)
+
+
+def _printable(text: str) -> str:
+    """Names and words from the disk, with nothing in them that a terminal would obey."""
+    return "".join(character if character.isprintable() else "?" for character in text)
+
+
+def _next_step(name: str, repaired: bool) -> str:
+    if repaired:
+        return "What is named above cannot be made again from what is left: restore it from a backup."
+    return f"Make again what can be: ratchet verify {name} --repair"
+
+
+@contextmanager
+def _progress(lake: SourceLake, doing: str) -> Iterator[Callable[[str], None]]:
+    """A bar on stderr where a person looks at it; what it yields is called with every month."""
+    from pipeline.core.verify.checking import months_to_verify
+
+    if not sys.stderr.isatty():
+        yield lambda month: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(f"{doing} {lake.name}", total=len(months_to_verify(lake)))
+        yield lambda month: progress.update(task, advance=1, description=f"{doing} {lake.name} {month}")

@@ -1,0 +1,66 @@
+"""``ratchet watch``: rates per minute of a feed, told within seconds, between the hours."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import click
+
+from pipeline.core.errors import ConfigError, RatchetError
+
+if TYPE_CHECKING:
+    from pipeline.notify.delivery import Delivery
+
+_SECONDS, _LONGEST_SECONDS = 1.0, 60.0
+
+
+@click.command()
+@click.argument("source")
+@click.option("--once", is_flag=True, help="Look once and end.")
+def command(source: str, once: bool) -> None:
+    """Watch SOURCE, whose events come from a spool or a topic, and tell of rates per minute at once.
+
+    Run it beside the daemon or cron. It records nothing but what it told; the hourly message leaves that out.
+
+    \b
+    Example: ratchet watch shop
+    """
+    from pipeline.core.observe import PRESENT
+    from pipeline.core.project import Project
+    from pipeline.core.sources import find_source
+    from pipeline.notify.watching import Watcher
+
+    project = Project.here()
+    found = find_source(project, source)
+    watcher = Watcher(project.lake.source(found.name), found, PRESENT.now)
+    if once:
+        _say(watcher.look())
+        return
+    click.echo(f"Watching {found.name}. Stop with Ctrl-C.")
+    _watch(watcher.look)
+
+
+def _watch(look: Callable[[], list[Delivery]]) -> None:
+    """Look for ever; what stands in the way is said once and tried again, more and more seldom."""
+    pause, said = threading.Event(), ""
+    wait = _SECONDS
+    while True:
+        try:
+            _say(look())
+        except ConfigError:
+            raise
+        except RatchetError as fault:
+            if fault.what != said:
+                click.echo(f"{fault.what} Trying until it works.", err=True)
+            said, wait = fault.what, min(_LONGEST_SECONDS, 2 * wait)
+        else:
+            said, wait = "", _SECONDS
+        pause.wait(wait)
+
+
+def _say(deliveries: list[Delivery]) -> None:
+    for delivery in deliveries:
+        if delivery.result != "waiting":
+            click.echo(f"Message to {delivery.channel}: {delivery.result}. {delivery.detail}".rstrip())

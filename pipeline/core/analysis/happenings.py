@@ -1,0 +1,94 @@
+"""Why did it move: what happened to a source and its items, derived from the files of the lake.
+
+Titles, listings and corrected values are read from the snapshots, crossings from the reports, and the
+owner's words from corrections and marks. What happened between two captures stands at the later one,
+the first that shows it; publications and marks stand at their own time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+import numpy as np
+
+from pipeline.core.analysis.marks import marks
+from pipeline.core.analysis.watched import ABSENT, CARRIED, CORRECTED, MISSING, Watched
+from pipeline.core.history import corrections
+from pipeline.core.hours import Hour
+from pipeline.core.lake import SourceLake
+
+
+class Kind(StrEnum):
+    """In the words that the page shows."""
+
+    CROSSED = "crossed"
+    PUBLISHED = "published"
+    TITLE = "title changed"
+    GONE = "gone"
+    RETURNED = "returned"
+    CORRECTED = "corrected"
+    MARK = "marked"
+
+
+@dataclass(frozen=True)
+class Happening:
+    """``item_id`` is None for what concerns the source. ``counter`` and ``value`` stand with a crossing only."""
+
+    at: datetime
+    kind: Kind
+    item_id: str | None
+    words: str
+    counter: str | None = None
+    value: float | None = None
+
+
+def happenings(lake: SourceLake, watched: Watched) -> list[Happening]:
+    """Everything since the first accepted capture, oldest first."""
+    parts = (_crossed(watched), _published(watched), _retitled(watched), _listed(watched), _owners_words(lake))
+    return sorted((found for part in parts for found in part), key=lambda found: found.at)
+
+
+def _crossed(watched: Watched) -> Iterator[Happening]:
+    for told in watched.told:
+        for c in told.crossings:
+            before = "" if c.previous_value is None else f", from {c.previous_value:,.0f}"
+            words = f"{c.counter}: {c.threshold:,.10g} ({c.kind.replace('_', ' ')}), now {c.value:,.0f}{before}"
+            yield Happening(told.captured_at, Kind.CROSSED, c.item_id, words, c.counter, c.value)
+
+
+def _published(watched: Watched) -> Iterator[Happening]:
+    for item in watched.items:
+        if item.zero and item.published_at is not None and item.published_at <= watched.moment(-1):
+            yield Happening(item.published_at, Kind.PUBLISHED, item.item_id, item.title)
+
+
+def _retitled(watched: Watched) -> Iterator[Happening]:
+    titles, names = watched.titles, watched.title_names
+    changed = (titles[1:] != titles[:-1]) & (titles[1:] != MISSING) & (titles[:-1] != MISSING)
+    for capture, place in zip(*np.nonzero(changed), strict=True):
+        words = f"“{names[titles[capture, place]]}” became “{names[titles[capture + 1, place]]}”"
+        yield Happening(watched.moment(capture + 1), Kind.TITLE, watched.items[place].item_id, words)
+
+
+def _listed(watched: Watched) -> Iterator[Happening]:
+    status = watched.status
+    carried, before = status[1:] == CARRIED, status[:-1] == CARRIED
+    known = status[:-1] != ABSENT
+    for kind, found, words in (
+        (Kind.GONE, known & carried & ~before, "no longer in the listing"),
+        (Kind.RETURNED, known & ~carried & before, "in the listing again"),
+        (Kind.CORRECTED, status[1:] == CORRECTED, "a lower count was accepted by the owner"),
+    ):
+        for capture, place in zip(*np.nonzero(found), strict=True):
+            yield Happening(watched.moment(capture + 1), kind, watched.items[place].item_id, words)
+
+
+def _owners_words(lake: SourceLake) -> Iterator[Happening]:
+    for decision in corrections(lake):
+        words = f"{decision.action}ed by {decision.by}: {decision.reason}"
+        yield Happening(Hour.parse(decision.hour).start, Kind.CORRECTED, None, f"{decision.hour} {words}")
+    for mark in marks(lake):
+        yield Happening(mark.at, Kind.MARK, mark.item_id, f"{mark.text} ({mark.by})")

@@ -1,0 +1,89 @@
+"""Durable files: what every write of the lake is made of, and the words for what a disk refuses."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import msgspec
+
+from pipeline.core.errors import LakeFault
+
+_SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]*")
+
+
+def sync(file: BinaryIO) -> None:
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and its parents so that they outlive a power cut."""
+    missing = [parent for parent in (folder, *folder.parents) if not parent.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for made in missing:
+        sync_folder(made.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def listing(folder: Path) -> list[str]:
+    """The names in a folder, none where it is not there. Raises LakeFault."""
+    try:
+        return os.listdir(folder)  # noqa: PTH208  a third of the time for a month of hours
+    except FileNotFoundError:
+        return []
+    except OSError as fault:
+        raise as_lake_fault(folder, fault) from fault
+
+
+def encode_json(content: Mapping[str, Any] | msgspec.Struct) -> bytes:
+    """JSON as the lake writes it: two spaces, a final newline, the same bytes for the same content."""
+    return msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n"
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object of the lake. Raises LakeFault where the file is damaged or unreadable."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
+    except ValueError as fault:
+        raise damaged(path, str(fault)) from fault
+    except OSError as fault:
+        raise as_lake_fault(path, fault) from fault
+
+
+def damaged(path: Path, what: str) -> LakeFault:
+    return LakeFault(f"{path} is damaged: {what}", "Restore the file from a backup; nothing was changed.")
+
+
+@contextmanager
+def lake_faults(path: Path) -> Iterator[None]:
+    """Turn what the disk says into LakeFault."""
+    try:
+        yield
+    except OSError as fault:
+        raise as_lake_fault(path, fault) from fault
+
+
+def as_lake_fault(path: Path, fault: OSError) -> LakeFault:
+    return LakeFault(
+        f"The lake cannot be used at {path}: {fault.strerror or fault}",
+        "Check the disk's space and the folder's owner; nothing accepted was changed.",
+    )
+
+
+def safe_name(name: str) -> str:
+    """``name``, where it can be that of a file in the lake. Raises LakeFault where not."""
+    if not _SAFE_NAME.fullmatch(name):
+        raise LakeFault(f"{name!r} cannot be a file name in the lake.", "Use letters, digits, '.', '-' and '_'.")
+    return name

@@ -1,0 +1,153 @@
+"""The platform ``points``: the events of one's own programs, counted.
+
+    spool     the folder into which programs write their events (points/README.md), read without a broker
+    kafka     or the topic to which `points ship` carries them
+    keep_days  how long a segment stays in the spool after it was counted; null for ever
+
+    events, errors      of a point: how many there were, and how many of them were errors; never decrease
+    errors_here         of a place in a program: the errors that were reported there
+    sum_<field>         of a declared numeric attribute
+    distinct_<key>      how many different values a declared key had
+    entered, converted  of a declared conversion: how many were at its first point, and how many came to the other
+    read                of all that was read: records
+    malformed           those of them that were refused, each kept with its reason
+    duplicates          those that had been counted before
+    dropped             what the SDK says that it could not record
+    lost                messages that the topic's retention took away before they were read
+    behind              bytes of the spool, or messages, that did not fit into this capture; the next one goes on
+
+An item's ``published_at`` is the time of its first event.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import ClassVar, Literal
+
+import msgspec
+from pydantic import Field, model_validator
+
+from pipeline.core.errors import LakeFault
+from pipeline.core.model import Policy, Trend
+from pipeline.platforms.points.carried import carried as state_of
+from pipeline.platforms.points.carried import positions_in
+from pipeline.platforms.points.settings import ConversionSpec, EventSpec, PlainName, PointName, Settings, TopicSpec
+from pipeline.platforms.points.tally import READING, counted
+from pipeline.platforms.protocol import Carried, Counted, Feed, Folded, Minutes, Page
+
+_GROWS = Policy(Trend.NEVER_DECREASES)
+
+
+class Points(Feed, frozen=True):
+    """The events of programs. Exactly one of ``spool`` and ``kafka`` says where they come from."""
+
+    kind: Literal["points"] = "points"
+    spool: Path | None = Field(default=None, description="the folder into which programs write their events")
+    kafka: TopicSpec | None = None
+    keep_days: float | None = Field(default=7, ge=0, description="how long segments stay that were counted")
+    events: dict[PointName, EventSpec] = Field(default={})
+    conversions: dict[PlainName, ConversionSpec] = Field(default={})
+    only_declared: bool = False
+    errors_by_place: bool = True
+    max_keys: int = Field(default=100_000, ge=1, le=10_000_000)
+    max_items: int = Field(default=20_000, ge=1, le=1_000_000)
+
+    login_hint: ClassVar[str] = "Look at the settings of the broker under 'kafka' in the source's YAML."
+
+    @model_validator(mode="after")
+    def _from_one_place(self) -> Points:
+        if (self.spool is None) == (self.kafka is None):
+            raise ValueError("points come from exactly one of spool and kafka")
+        assert self._settings  # noqa: S101 - raises ValueError where the settings contradict each other
+        return self
+
+    @cached_property
+    def _settings(self) -> Settings:
+        return Settings.model_validate({name: getattr(self, name) for name in Settings.model_fields})
+
+    @property
+    def policies(self) -> Mapping[str, Policy]:
+        """Each counter of these settings; all but ``behind`` only grow."""
+        names = ["events", "errors"]
+        names += ["errors_here"] if self.errors_by_place else []
+        names += sorted({f"sum_{name}" for spec in self.events.values() for name in spec.sums})
+        names += sorted({f"distinct_{key}" for spec in self.events.values() for key in spec.distinct})
+        names += ["entered", "converted"] if self.conversions else []
+        names += ["read", "malformed", "duplicates", "dropped", "lost"]
+        return dict.fromkeys(names, _GROWS) | {"behind": Policy(Trend.MAY_DECREASE)}
+
+    @property
+    def optional_counters(self) -> frozenset[str]:
+        """All of them: no item has every counter."""
+        return frozenset(self.policies)
+
+    def read_on(
+        self, carried: Carried, *, max_pages: int, max_bytes: int, now: Callable[[], datetime]
+    ) -> Iterator[Page]:
+        with _sound_state():
+            positions = positions_in(carried.get(READING))
+        if self.spool is not None:
+            from pipeline.platforms.points import spool
+
+            return spool.read_on(self.spool, positions, max_pages=max_pages, max_bytes=max_bytes, now=now)
+        from pipeline.platforms.points import topic
+
+        assert self.kafka is not None  # noqa: S101 - one of the two, says the validator
+        return topic.read_on(self.kafka, positions, max_pages=max_pages, max_bytes=max_bytes, now=now)
+
+    def tidy(self, accepted: Carried, now: datetime) -> None:
+        if self.spool is not None and self.keep_days is not None:
+            from pipeline.platforms.points import spool
+
+            with _sound_state():
+                positions = positions_in(accepted.get(READING))
+            spool.tidy(self.spool, positions, now - timedelta(days=self.keep_days))
+
+    def fold(
+        self,
+        pages: Iterable[Page],
+        before: Counted,
+        carried: Carried,
+        *,
+        captured_at: datetime,
+        latest: datetime,
+        by_minute: Collection[str] = (),
+    ) -> Folded:
+        with _sound_state():
+            return counted(
+                self._settings,
+                pages,
+                before,
+                carried.get(READING),
+                counters=self.policies,
+                captured_at=captured_at,
+                latest=latest,
+                by_minute=by_minute,
+            )
+
+    @property
+    def minute_counters(self) -> frozenset[str]:
+        """Those that an event adds to; what is counted over all events has no minute."""
+        return frozenset(
+            name for name in self.policies if name in ("events", "errors", "errors_here") or name.startswith("sum_")
+        )
+
+    def minutes(self, carried: Carried) -> Minutes:
+        with _sound_state():
+            return state_of(carried.get(READING)).minutes
+
+
+@contextmanager
+def _sound_state() -> Iterator[None]:
+    """The state is written by Ratchet alone: one that cannot be read is a damaged lake."""
+    try:
+        yield
+    except msgspec.DecodeError as fault:
+        raise LakeFault(
+            f"What the last accepted snapshot remembers of its points cannot be read: {fault}",
+            "Restore the file from a backup, or run: ratchet verify",
+        ) from None

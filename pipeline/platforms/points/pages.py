@@ -1,0 +1,136 @@
+"""How what was read is kept in a capture: pages of records, each telling where its records stand, and one of the end.
+
+    READ <place> <from> <to>     records of one place: a segment of a spool, or a partition of a topic
+    READ end                     every place that there was, up to where it was read and how far it reached
+
+A place's positions are bytes of a segment or offsets of a partition. A page of a segment holds its bytes as they
+are; one of a partition holds a line of JSON for each message: its offset and its text, or its bytes in base64.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+import zlib
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from http import HTTPStatus
+from typing import Any, NamedTuple
+
+import msgspec
+
+from pipeline.platforms.points.event import EVENT_LIMIT
+from pipeline.platforms.protocol import Page, Unreadable
+
+SEGMENT, MESSAGES, END = "application/x-points-segment", "application/x-points-messages", "READ end"
+_REQUEST = re.compile(r"READ (\S+) (\d{1,18}) (\d{1,18})", re.ASCII)
+_CHECKSUM = 9  # eight digits and a space
+_message = msgspec.json.Decoder(list[Any])
+
+
+class Stretch(NamedTuple):
+    """Where the records of a page stand: those from ``first`` on and before ``next``."""
+
+    place: str
+    first: int
+    next: int
+
+
+class Record(NamedTuple):
+    """One record: its text, or what is wrong with it, and where it stands."""
+
+    position: int
+    text: bytes
+    problem: str | None = None
+
+
+class Reach(msgspec.Struct):
+    """One place at the end of a capture: read from ``first`` on and before ``next``; it reaches to ``end``.
+
+    ``lost``: how many of its messages were gone before anybody read them.
+    """
+
+    first: int
+    next: int
+    end: int
+    lost: int = 0
+
+
+class End(msgspec.Struct):
+    places: dict[str, Reach]
+
+
+def records_page(kind: str, stretch: Stretch, body: bytes, now: datetime) -> Page:
+    return Page(
+        f"READ {stretch.place} {stretch.first} {stretch.next}", HTTPStatus.OK, {"content-type": kind}, now, body
+    )
+
+
+def end_page(places: Mapping[str, Reach], now: datetime) -> Page:
+    body = msgspec.json.encode(End(dict(sorted(places.items()))))
+    return Page(END, HTTPStatus.OK, {"content-type": "application/json"}, now, body)
+
+
+def end_of(page: Page) -> End:
+    """Raises Unreadable."""
+    try:
+        return msgspec.json.decode(page.body, type=End)
+    except (msgspec.DecodeError, UnicodeDecodeError) as fault:
+        raise Unreadable(f"it does not say where reading ended: {fault}") from None
+
+
+def stretch_of(page: Page) -> Stretch:
+    """Raises Unreadable."""
+    found = _REQUEST.fullmatch(page.request)
+    if found is None:
+        raise Unreadable("it does not say where its records stand")
+    return Stretch(found[1], int(found[2]), int(found[3]))
+
+
+def records(page: Page, position: int) -> Iterator[Record]:
+    """The records of a page from ``position`` on, in order. Raises Unreadable."""
+    stretch = stretch_of(page)
+    if page.headers.get("content-type") == MESSAGES:
+        return (record for record in _messages(page.body) if record.position >= position)
+    if len(page.body) != stretch.next - stretch.first:
+        raise Unreadable("it holds more or fewer bytes than it says")
+    return _lines(page.body[position - stretch.first :], position)
+
+
+def judged_line(line: bytes) -> str | None:
+    """What is wrong with one line of a segment, without its line break; None where its checksum is right."""
+    text = line[_CHECKSUM:]
+    if len(text) > EVENT_LIMIT:
+        return "it is larger than an event can be"
+    return None if text and line[:_CHECKSUM] == b"%08x " % zlib.crc32(text) else "its checksum is wrong: it was torn"
+
+
+def _lines(body: bytes, at: int) -> Iterator[Record]:
+    before, *lines = body.split(b"\n")
+    if before:
+        yield Record(at, before, "it does not begin with a line break")
+    at += len(before)
+    for line in lines:
+        problem = judged_line(line)
+        yield Record(at, line[_CHECKSUM:] if problem is None else line, problem)
+        at += 1 + len(line)
+
+
+def message_line(offset: int, value: bytes) -> bytes:
+    """A message as a page of messages holds it."""
+    try:
+        return msgspec.json.encode([offset, value.decode()]) + b"\n"
+    except UnicodeDecodeError:
+        return msgspec.json.encode([offset, None, base64.b64encode(value).decode()]) + b"\n"
+
+
+def _messages(body: bytes) -> Iterator[Record]:
+    for line in body.splitlines():
+        try:
+            offset, text, *coded = _message.decode(line)
+            value = text.encode() if isinstance(text, str) else base64.b64decode(coded[0])
+        except (msgspec.DecodeError, UnicodeDecodeError, ValueError, IndexError, TypeError):
+            raise Unreadable("it holds a line that is no message") from None
+        if not isinstance(offset, int):
+            raise Unreadable("it holds a message without its offset")
+        yield Record(offset, value, None if len(value) <= EVENT_LIMIT else "it is larger than an event can be")

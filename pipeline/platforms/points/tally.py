@@ -1,0 +1,295 @@
+"""Counting: events in, cumulative counters of items out.
+
+    item                              counters
+    point:<name>                      events, errors, sum_<field>, distinct_<key>
+    place:<file>:<line>:<function> <exception> @ <name>     errors_here
+    conversion:<name>                 entered, converted
+    reading                           read, malformed, duplicates, dropped, lost, behind
+
+The counts so far come from the accepted snapshot before; an event counts once, by its source and id, and not before
+all of it was judged. Everything here is a pure function of pages and of what was carried.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from pipeline.platforms.points.carried import Carried, Passage, carried, digest
+from pipeline.platforms.points.event import Event, Refused, amounts, decoded
+from pipeline.platforms.points.pages import END, Record, Stretch, end_of, records, stretch_of
+from pipeline.platforms.points.schema import broken_fields
+from pipeline.platforms.points.settings import ConversionSpec, EventSpec, Settings
+from pipeline.platforms.protocol import ITEM_FIELDS, Columns, Counted, Folded, Page, Unreadable
+
+READING = "reading"
+DROPPED = "points.dropped"
+EVIDENCE_ROWS = 1_000
+_EVIDENCE_LENGTH = 2_000
+_MINUTES_KEPT = 10
+_DAY_MS = 86_400_000
+_LARGEST = 2**63 - 1
+_NOTHING = EventSpec()
+
+
+def counted(
+    settings: Settings,
+    pages: Iterable[Page],
+    before: Counted,
+    state: bytes | None,
+    *,
+    counters: Iterable[str],
+    captured_at: datetime,
+    latest: datetime,
+    by_minute: Collection[str] = (),
+) -> Folded:
+    """The items after these pages. ``latest``: an event of later than this is refused."""
+    tally = _Tally(settings, before, carried(state), captured_at, latest, frozenset(by_minute))
+    for number, page in enumerate(pages, 1):
+        try:
+            tally.add(page)
+        except Unreadable as fault:
+            tally.problems.append(f"page {number}: {fault}")
+    return tally.finished(list(counters))
+
+
+class _Tally:
+    def __init__(
+        self,
+        settings: Settings,
+        before: Counted,
+        state: Carried,
+        captured_at: datetime,
+        latest: datetime,
+        by_minute: frozenset[str],
+    ) -> None:
+        self._settings, self._state, self._now, self._latest = settings, state, captured_at, latest
+        self._by_minute = by_minute
+        state.forget_minutes(int(captured_at.timestamp()) // 60 - _MINUTES_KEPT)
+        self._counts: dict[str, dict[str, int]] = {item: dict(counts) for item, counts in before.items()}
+        self._described: dict[str, tuple[str, datetime | None]] = {}
+        self._passing: dict[str, list[tuple[int, bool, bool, bytes]]] = {name: [] for name in settings.conversions}
+        self._rows: list[dict[str, Any]] = []
+        self._refused = 0
+        self.problems: list[str] = []
+        self._reading = self._item(READING, "What was read", None)
+        for name in settings.events:
+            self._item(f"point:{name}", name, None).setdefault("events", 0)
+
+    def _item(self, item: str, title: str, since: datetime | None) -> dict[str, int]:
+        if item not in self._counts:
+            self._counts[item] = {}
+            self._described[item] = (title, since)
+        return self._counts[item]
+
+    # Pages -----------------------------------------------------------------------------------
+
+    def add(self, page: Page) -> None:
+        if page.request == END:
+            self._end(page)
+            return
+        stretch = stretch_of(page)
+        position = self._state.positions.get(stretch.place, 0)
+        if stretch.next <= position:
+            return  # an earlier capture holds it too
+        if stretch.first > position and not _is_partition(stretch):
+            raise Unreadable(f"{stretch.place} is missing between {position} and {stretch.first}")
+        self._add_records(stretch, list(records(page, max(position, stretch.first))))
+        self._state.positions[stretch.place] = stretch.next
+
+    def _end(self, page: Page) -> None:
+        places = end_of(page).places
+        for name, reach in places.items():
+            if reach.end < reach.first:
+                self.problems.append(f"{name} ends at {reach.end}, before {reach.first}, up to where it was read")
+        self._add(self._reading, "lost", sum(reach.lost for reach in places.values()))
+        self._reading["behind"] = sum(max(0, reach.end - reach.next) for reach in places.values())
+        # A place that is gone never comes back: names of segments are never given twice.
+        self._state.positions = {
+            name: max(self._state.positions.get(name, 0), reach.next) for name, reach in places.items()
+        }
+
+    def _add_records(self, stretch: Stretch, found: list[Record]) -> None:
+        pending: list[tuple[Record, Event]] = []
+        for record in found:
+            self._add(self._reading, "read", 1)
+            try:
+                if record.problem is not None:
+                    raise Refused(record.problem)
+                event = decoded(record.text, self._latest)
+            except Refused as fault:
+                self._refuse(stretch, record, str(fault))
+                continue
+            if self._state.is_new(event.source, event.id, self._now):
+                pending.append((record, event))
+            else:
+                self._add(self._reading, "duplicates", 1)
+        broken = self._broken([event for _, event in pending])
+        for number, (record, event) in enumerate(pending):
+            try:
+                if number in broken:
+                    raise Refused(broken[number])
+                self._count(event)
+            except Refused as fault:
+                self._refuse(stretch, record, str(fault))
+
+    def _broken(self, events: list[Event]) -> dict[int, str]:
+        """By place in the list, what the declared schema of its point says against an event."""
+        by_point: dict[str, list[int]] = {}
+        for number, event in enumerate(events):
+            spec = self._settings.events.get(event.name)
+            if spec is not None and spec.fields:
+                by_point.setdefault(event.name, []).append(number)
+        found: dict[int, str] = {}
+        for name, numbers in by_point.items():
+            reasons = broken_fields(self._settings.events[name].fields, [events[n].data.attributes for n in numbers])
+            found |= {numbers[place]: reason for place, reason in reasons.items()}
+        return found
+
+    def _refuse(self, stretch: Stretch, record: Record, reason: str) -> None:
+        self._refused += 1
+        self._add(self._reading, "malformed", 1)
+        if len(self._rows) < EVIDENCE_ROWS:
+            text = record.text[:_EVIDENCE_LENGTH].decode("utf-8", "backslashreplace")
+            self._rows.append({"place": stretch.place, "position": record.position, "reason": reason, "event": text})
+
+    # Events ----------------------------------------------------------------------------------
+
+    def _count(self, event: Event) -> None:
+        """Raises Refused before anything of the event is counted."""
+        spec = self._settings.events.get(event.name)
+        if spec is None and self._settings.only_declared:
+            return
+        spec = spec or _NOTHING
+        item, place = f"point:{event.name}", _place(event) if self._settings.errors_by_place else None
+        sums = amounts(event.data.attributes, spec.sums) if spec.sums else {}
+        self._require_room(item, place, sums)
+        self._item(item, event.name, event.time).setdefault("errors", 0)
+        self._gain(item, "events", 1, event)
+        for name, amount in sums.items():
+            self._gain(item, f"sum_{name}", amount, event)
+        for key in spec.distinct:
+            self._see(item, key, event.key(key))
+        if event.is_error:
+            self._gain(item, "errors", 1, event)
+        if place is not None:
+            self._item(place, _place_title(event), event.time)
+            self._gain(place, "errors_here", 1, event)
+        self._pass(event)
+        if event.name == DROPPED and isinstance(number := event.data.attributes.get("count"), int) and number > 0:
+            self._add(self._reading, "dropped", min(number, 2**40))
+
+    def _require_room(self, item: str, place: str | None, sums: Mapping[str, int]) -> None:
+        known = self._counts.get(item)
+        if known is None or (place is not None and place not in self._counts):
+            new = (known is None) + (place is not None and place not in self._counts)
+            if len(self._counts) + new > self._settings.max_items:
+                raise Refused(f"it would be one more than {self._settings.max_items:,} points and places")
+        for name, amount in sums.items():
+            if (known or {}).get(f"sum_{name}", 0) + amount > _LARGEST:
+                raise Refused("a sum would be larger than a counter can hold")
+
+    def _gain(self, item: str, counter: str, amount: int, event: Event) -> None:
+        self._add(self._counts[item], counter, amount)
+        if counter in self._by_minute:
+            minutes = self._state.minutes.setdefault(item, {}).setdefault(counter, {})
+            minute = int(event.time.timestamp()) // 60
+            minutes[minute] = minutes.get(minute, 0) + amount
+
+    @staticmethod
+    def _add(counts: dict[str, int], counter: str, amount: int) -> None:
+        counts[counter] = counts.get(counter, 0) + amount
+
+    def _see(self, item: str, key: str, value: str | None) -> None:
+        seen = self._state.distinct.setdefault(item, {}).setdefault(key, set())
+        if value is not None:
+            seen.add(digest(value))
+
+    def _pass(self, event: Event) -> None:
+        for name, spec in self._settings.conversions.items():
+            if event.name in (spec.first, spec.then) and (key := event.key(spec.by)) is not None:
+                moment = int(event.time.timestamp() * 1000)
+                self._passing[name].append((moment, event.name == spec.first, event.name == spec.then, digest(key)))
+
+    # The end ---------------------------------------------------------------------------------
+
+    def finished(self, counters: list[str]) -> Folded:
+        for name, spec in self._settings.conversions.items():
+            self._convert(name, spec)
+        self._count_distinct()
+        for counter in ("read", "malformed", "duplicates", "dropped", "lost", "behind"):
+            self._reading.setdefault(counter, 0)
+        self._state.forget(self._now)
+        return Folded(
+            self._columns(counters),
+            {READING: self._state.encoded()},
+            tuple(self._rows),
+            self._refused,
+            tuple(self.problems),
+        )
+
+    def _convert(self, name: str, spec: ConversionSpec) -> None:
+        """In order of time: programs write into segments of their own, which are read one after the other."""
+        passages = self._state.passages.setdefault(name, {})
+        for moment, is_first, is_then, key in sorted(self._passing[name]):
+            known = passages.get(key)
+            if is_then and known is not None and not known.arrived and moment >= known.first:
+                known.arrived = _counts_as_conversion(spec, known.first, moment)
+            if is_first and (known is None or moment < known.first):
+                passages[key] = Passage(moment, known is not None and known.arrived)
+        self._within_bounds(f"the conversion {name}", len(passages))
+        counts = self._item(f"conversion:{name}", f"{spec.first} → {spec.then}", None)
+        counts["entered"] = len(passages)
+        counts["converted"] = sum(passage.arrived for passage in passages.values())
+
+    def _count_distinct(self) -> None:
+        declared = {f"point:{name}": spec.distinct for name, spec in self._settings.events.items()}
+        self._state.distinct = {
+            item: {key: seen for key, seen in found.items() if key in declared[item]}
+            for item, found in self._state.distinct.items()
+            if item in declared
+        }
+        self._state.passages = {n: p for n, p in self._state.passages.items() if n in self._settings.conversions}
+        for item, found in self._state.distinct.items():
+            for key, seen in found.items():
+                self._within_bounds(f"{key} of {item.partition(':')[2]}", len(seen))
+                self._counts[item][f"distinct_{key}"] = len(seen)
+
+    def _within_bounds(self, what: str, number: int) -> None:
+        if number > self._settings.max_keys:
+            self.problems.append(f"{what} has more than {self._settings.max_keys:,} different values: raise max_keys")
+
+    def _columns(self, counters: list[str]) -> Columns:
+        items = sorted(self._counts)
+        described = [self._described.get(item, (None, None)) for item in items]
+        columns: Columns = {name: [None] * len(items) for name in ITEM_FIELDS}
+        columns |= {"item_id": items, "title": [t for t, _ in described], "published_at": [s for _, s in described]}
+        return columns | {counter: [self._counts[item].get(counter) for item in items] for counter in counters}
+
+
+def _is_partition(stretch: Stretch) -> bool:
+    """Offsets of a topic have holes: compaction, transactions, and what its retention takes away."""
+    return "/" in stretch.place
+
+
+def _place(event: Event) -> str | None:
+    """Where an error was reported, as an item's name; None for what is no error, or has no place."""
+    data = event.data
+    if not event.is_error or not data.file:
+        return None
+    return f"place:{data.file[-500:]}:{data.line}:{data.function[:200]} {data.exception[:200]} @ {event.name}"
+
+
+def _place_title(event: Event) -> str:
+    data = event.data
+    what = data.exception or event.name
+    file = "/".join(data.file.split("/")[-2:])
+    since = f"{event.time.astimezone(UTC):%Y-%m-%d %H:%M} UTC" + (f" in {data.version}" if data.version else "")
+    return f"{what[:150]} at {file[-150:]}:{data.line} in {data.function[-100:] or '?'}, first seen {since[:60]}"
+
+
+def _counts_as_conversion(spec: ConversionSpec, first: int, moment: int) -> bool:
+    if spec.on_day is not None:
+        return moment // _DAY_MS - first // _DAY_MS == spec.on_day
+    return moment - first <= spec.within_days * _DAY_MS

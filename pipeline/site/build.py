@@ -1,0 +1,199 @@
+"""Building the pages from the lake: the page of a source, and the one over all sources beside it.
+
+What a page is made of can be lost at any time: ``.cache`` beside the pages holds months that were read
+and what each source shows on the page over all. A page is replaced in one step.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from pipeline.core.analysis.first_hours import first_hours
+from pipeline.core.analysis.gains import standings
+from pipeline.core.analysis.happenings import Happening, happenings
+from pipeline.core.analysis.slots import slots
+from pipeline.core.analysis.watched import Watched, read_watched
+from pipeline.core.files import lake_faults
+from pipeline.core.ledger import Ledger, read_ledger
+from pipeline.core.model import Source
+from pipeline.core.project import Project
+from pipeline.site import payload, words
+from pipeline.site.rendering import embedded, render
+
+LARGEST = 1_500_000
+"""Bytes of a page. Where every capture of 90 days has no room, those of fewer days are drawn."""
+_ROOM = LARGEST - 230_000
+"""For the numbers: the script, the style and what stands in words take the rest."""
+_HOURLY_DAYS = (90, 60, 30, 14, 7, 2)
+_CARD = "card.json"
+
+
+@dataclass(frozen=True)
+class Story:
+    """Everything that the page of a source tells of."""
+
+    source: Source
+    watched: Watched
+    ledger: Ledger
+    happenings: list[Happening]
+
+
+class _Card(msgspec.Struct, frozen=True):
+    """What the page over all sources shows of one."""
+
+    name: str
+    simulated: bool
+    timezone: str
+    summary: str
+    figures: dict[str, Any]
+    data: dict[str, Any]
+
+
+def site_folder(project: Project) -> Path:
+    return project.data / "site"
+
+
+def cache_folder(project: Project, source: str) -> Path:
+    """Months of a source that were read before."""
+    return site_folder(project) / ".cache" / source
+
+
+def page_name(source: str) -> str:
+    """The file of a source's page; a source may be called as the page over all is."""
+    return "index-source.html" if source == "index" else f"{source}.html"
+
+
+def build_site(project: Project, source: Source, now: datetime | None = None) -> Path:
+    """Make the page of one source and the page over all again; where the source's page is.
+
+    Reads without a lock, and a page is complete or not there. Raises NothingAccepted where the source
+    has no accepted hour, LakeFault where a file is damaged or the disk is full.
+    """
+    page = build_page(project, source, now or datetime.now(UTC))
+    build_index(project)
+    return page
+
+
+def build_page(project: Project, source: Source, now: datetime) -> Path:
+    """The page of one source alone, and its card for the page over all."""
+    lake = project.lake.source(source.name)
+    watched = read_watched(lake, cache_folder(project, source.name))
+    story = Story(source, watched, read_ledger(lake, source, now), happenings(lake, watched))
+    page = site_folder(project) / page_name(source.name)
+    _replace(cache_folder(project, source.name) / _CARD, msgspec.json.encode(_card(story)))
+    _replace(page, source_page(story))
+    return page
+
+
+def build_index(project: Project) -> Path:
+    """The page over all sources that have a page."""
+    folders = sorted((site_folder(project) / ".cache").glob(f"*/{_CARD}"))
+    cards = [card for folder in folders if (card := _read_card(folder)) is not None]
+    zones = {card.timezone for card in cards}
+    timezone = zones.pop() if len(zones) == 1 else "UTC"
+    content = render(
+        "index.html.j2",
+        {"timezone": timezone, "sources": [card.data for card in cards]},
+        cards=cards,
+        page_name=page_name,
+        windows=words.WINDOW_WORDS.values(),
+        timezone=timezone,
+        summary=_index_summary(cards),
+    )
+    page = site_folder(project) / "index.html"
+    _replace(page, content)
+    return page
+
+
+def _read_card(path: Path) -> _Card | None:
+    """None where it is not one of this version: its page is made again within the hour."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=_Card)
+    except (OSError, msgspec.DecodeError):
+        return None
+
+
+def _index_summary(cards: Iterable[_Card]) -> str:
+    count = len(list(cards))
+    return f"{count} source{'' if count == 1 else 's'}." if count else "No source has an accepted hour yet."
+
+
+def _card(story: Story) -> _Card:
+    axis = payload.make_axis(story.watched, 30)
+    data = _common(story, axis) | {"happenings": []}
+    return _Card(
+        name=story.source.name,
+        simulated=story.source.simulated,
+        timezone=story.source.timezone,
+        summary=words.summary(story.watched, story.source, story.ledger),
+        figures=words.figures(story.watched),
+        data=data,
+    )
+
+
+def _common(story: Story, axis: payload.Axis) -> dict[str, Any]:
+    return {
+        "source": story.source.name,
+        "timezone": story.source.timezone,
+        "counters": list(story.watched.counters),
+        **payload.axis_payload(story.watched, axis),
+        "hours": payload.hours_payload(story.ledger),
+        "catalogue": payload.catalogue_payload(story.watched, axis),
+    }
+
+
+def source_page(story: Story) -> bytes:
+    """The page of a source: at most LARGEST bytes."""
+    watched, counter = story.watched, story.watched.counters[0]
+    data, hourly_days, charted = _fitting(story)
+    return render(
+        "source.html.j2",
+        data,
+        source=story.source,
+        summary=words.summary(watched, story.source, story.ledger),
+        figures=words.figures(watched),
+        ages=words.ages(first_hours(watched, counter)),
+        week=words.week(slots(watched, counter, story.source.timezone)),
+        left_out=words.left_out(watched),
+        thinning=words.thinning(
+            watched, hourly_days, charted, len(story.happenings), min(len(story.happenings), payload.MOST_HAPPENINGS)
+        ),
+    )
+
+
+def _fitting(story: Story) -> tuple[dict[str, Any], int, int]:
+    """The most numbers for which a page has room: days in which every capture is drawn, and items with charts."""
+    watched = story.watched
+    ranked = {counter: standings(watched, counter) for counter in watched.counters}
+    told = payload.happenings_payload(story.happenings)
+    charted = len(watched.items)
+    while True:
+        for hourly_days in _HOURLY_DAYS:
+            axis = payload.make_axis(watched, hourly_days)
+            items = payload.items_payload(watched, axis, ranked, charted)
+            data = _common(story, axis) | items | {"happenings": told}
+            if len(embedded(data).encode()) <= _ROOM or not charted:
+                return data, hourly_days, charted
+        charted //= 2
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Give ``path`` this content in one step."""
+    with lake_faults(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".")
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(content)
+            Path(temporary).chmod(0o644)
+            Path(temporary).replace(path)
+        finally:
+            Path(temporary).unlink(missing_ok=True)

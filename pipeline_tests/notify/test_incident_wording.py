@@ -1,0 +1,75 @@
+"""The words of incidents: every cause has its own, they fit into a channel, and nothing from outside takes effect."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from pipeline.core.incidents.book import Incident, Over
+from pipeline.core.model import Cause
+from pipeline.notify.incident_wording import Told, duration, incident_message
+from pipeline_tests.core.account import a_source
+from pipeline_tests.core.snapshots import at
+
+from .reports import HOSTILE_TITLES
+
+DISCORD_TAKES = 2_000
+
+
+def told(cause: Cause, number: int = 0, **changes: object) -> Told:
+    fields = {"what": "w " * 500, "next_step": "n " * 100, "rows": ("r" * 300,) * 6} | changes
+    incident = Incident(
+        id="1", subject=f"source_{number}" + 50 * "x", cause=cause, opened_at=at(0), since=at(0), **fields
+    )
+    return Told(incident, a_source(owner="o" * 400, expected="e" * 400, rollback="ratchet correct blog HOUR --reject"))
+
+
+@pytest.mark.parametrize("cause", Cause)
+@pytest.mark.parametrize("count", [1, 2, 40])
+def test_every_cause_has_words_that_fit_and_keep_the_next_step(cause: Cause, count: int) -> None:
+    message = incident_message([told(cause, number) for number in range(count)], at(3))
+    assert len(message.title) + len(message.body) + 2 < DISCORD_TAKES
+    assert "Next" in message.body
+    assert "n n n" in message.body
+
+
+def test_the_words_of_no_two_causes_are_the_same() -> None:
+    assert len({incident_message([told(cause)], at(3)).title for cause in Cause}) == len(Cause)
+
+
+@pytest.mark.parametrize("count", [1, 40])
+def test_the_end_of_many_fits(count: int) -> None:
+    each = told(Cause.REFUSED)
+    over = Told(each.incident, each.source, over=Over("1", at(30), at(30), gaps=28, quarantined=2))
+    message = incident_message([over] * count, at(30))
+    assert len(message.title) + len(message.body) + 2 < DISCORD_TAKES
+    assert "after 30 hours" in message.body
+    assert "30 hours lost, 2 of them refused and kept in quarantine" in message.body
+
+
+@pytest.mark.parametrize("text", HOSTILE_TITLES.values(), ids=HOSTILE_TITLES)
+def test_text_from_outside_takes_no_effect(text: str) -> None:
+    for count in (1, 2):
+        body = incident_message([told(Cause.REFUSED, what=text, rows=(text,))] * count, at(3)).body
+        for active in (
+            "@everyone",
+            "@here",
+            "<@",
+            "<!",
+            "<#",
+            "<script",
+            "://evil",
+            "evil.example",
+            "\u202e",
+            "\nthree",
+        ):
+            assert active not in body
+
+
+@pytest.mark.parametrize(
+    ("minutes", "words"),
+    [(1, "1 minute"), (25, "25 minutes"), (60, "1 hour"), (90, "1.5 hours"), (120, "2 hours"), (72 * 60, "3 days")],
+)
+def test_durations_are_said_in_the_unit_that_fits(minutes: int, words: str) -> None:
+    assert duration(timedelta(minutes=minutes)) == words

@@ -1,0 +1,186 @@
+"""`ratchet source add` and `source check`: questions, one look at the live platform, and a secret in one place only."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import stamina
+from click.testing import CliRunner, Result
+
+from pipeline.cli.source import command
+from pipeline.core import project as project_module
+from pipeline.core.errors import ConfigError, DeadSession, RatchetError, Refused
+from pipeline.core.project import Project
+from pipeline.core.sources import read_source
+from pipeline.sandbox.article import Article
+from pipeline.sandbox.faults import Reply
+from pipeline.sandbox.server import NoteSandbox
+from pipeline_tests.dagster_parts import MOMENT
+
+SECRET = "planted-session-of-the-owner"
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
+    monkeypatch.setattr(project_module, "ROOT", tmp_path)
+    monkeypatch.setenv("RATCHET_DEFS", str(tmp_path / "defs"))
+    monkeypatch.setenv("RATCHET_DATA", str(tmp_path / "data"))
+    monkeypatch.chdir(tmp_path)
+    with stamina.set_testing(True, attempts=1):
+        yield Project.here()
+
+
+@pytest.fixture
+def sandbox() -> Iterator[NoteSandbox]:
+    articles = [Article(f"n{n}", f"Article [bold]{n}[/]", MOMENT, 100 + n, n, 0) for n in range(7)]
+    with NoteSandbox(lambda: articles, cookie=SECRET) as running:
+        yield running
+
+
+def ask(*arguments: str, answers: str = "") -> Result:
+    return CliRunner().invoke(command, arguments, input=answers)
+
+
+def add(sandbox: NoteSandbox, answers: str, *more: str) -> Result:
+    here = ("--set", f"base_url={sandbox.url}", "--set", "requests_per_second=1000")
+    return ask("add", "--platform", "note", "--name", "my_blog", *here, *more, answers=answers)
+
+
+def fault(result: Result) -> RatchetError:
+    assert isinstance(result.exception, RatchetError), result.output
+    return result.exception
+
+
+def test_a_source_is_asked_for_written_and_its_first_items_are_shown(
+    checkout: Project, sandbox: NoteSandbox, tmp_path: Path
+) -> None:
+    result = add(sandbox, f"\n{SECRET}\n")
+    assert result.exit_code == 0, result.output
+    assert "7 items in 1 request; the first 5 are" in result.output
+    assert "n4" in result.output
+    assert "n5" not in result.output
+    assert "［bold］" in result.output
+    assert len(sandbox.requests) == 1
+    source = read_source(checkout.defs / "my_blog" / "defs.yaml")
+    assert (source.platform.credential, source.enabled, source.counter_names) == (
+        SECRET,
+        True,
+        ("views", "likes", "comments"),
+    )
+
+
+def test_the_secret_stands_in_dotenv_alone_which_only_its_owner_reads(
+    checkout: Project, sandbox: NoteSandbox, tmp_path: Path
+) -> None:
+    (tmp_path / ".env").write_text("OTHER=kept\n")
+    result = add(sandbox, f"\n{SECRET}\n")
+    assert SECRET not in result.output
+    holding = [path for path in tmp_path.rglob("*") if path.is_file() and SECRET in path.read_text()]
+    assert holding == [tmp_path / ".env"]
+    assert stat.S_IMODE((tmp_path / ".env").stat().st_mode) == 0o600
+    assert "OTHER=kept" in (tmp_path / ".env").read_text()
+    assert "MY_BLOG_SESSION_COOKIE" in (tmp_path / ".env").read_text()
+
+
+def test_a_secret_that_the_environment_holds_already_is_not_asked_for(
+    checkout: Project, sandbox: NoteSandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MY_COOKIE", SECRET)
+    result = add(sandbox, "MY_COOKIE\n")
+    assert "MY_COOKIE is set already." in result.output
+    assert result.exit_code == 0
+    assert not (tmp_path / ".env").exists()
+
+
+def test_a_credential_that_is_turned_away_leaves_the_source_switched_off(
+    checkout: Project, sandbox: NoteSandbox
+) -> None:
+    result = add(sandbox, "\nwrong-secret\n")
+    assert isinstance(fault(result), DeadSession)
+    assert "switched off" in result.output
+    assert not read_source(checkout.defs / "my_blog" / "defs.yaml").enabled
+
+
+def test_a_secret_that_is_given_in_place_of_its_variable_is_written_nowhere(
+    checkout: Project, sandbox: NoteSandbox, tmp_path: Path
+) -> None:
+    result = add(sandbox, f"{SECRET}\nmy_cookie\nMY_COOKIE\n{SECRET}\n")
+    assert result.exit_code == 0, result.output
+    assert result.output.count("capital letters") == 2
+    holding = [path for path in tmp_path.rglob("*") if path.is_file() and SECRET in path.read_text()]
+    assert holding == [tmp_path / ".env"]
+    assert "{{ env.MY_COOKIE }}" in (checkout.defs / "my_blog" / "defs.yaml").read_text()
+
+
+@pytest.mark.parametrize("answer", ["[", "*x", "2026-13-45", "{{ env.HOME }}", "!!python/object/apply:os.system [id]"])
+def test_an_answer_that_is_no_yaml_is_judged_as_it_stands(checkout: Project, sandbox: NoteSandbox, answer: str) -> None:
+    error = fault(add(sandbox, f"\n{SECRET}\n", "--set", f"timeout={answer}"))
+    assert isinstance(error, ConfigError)
+    assert "timeout: Input should be a valid number" in error.what
+
+
+def test_an_account_that_lists_nothing_is_said_to_be_refused_until_it_is_taken_as_true(checkout: Project) -> None:
+    with NoteSandbox(list, cookie=SECRET) as empty:
+        result = add(empty, f"\n{SECRET}\n")
+    assert result.exit_code == 0, result.output
+    assert "0 items in 1 request" in result.output
+    assert "An empty listing is refused" in " ".join(result.output.split())
+
+
+def test_items_that_would_be_refused_are_said_to_be(checkout: Project, sandbox: NoteSandbox) -> None:
+    body = b'{"data": {"note_stats": [{"key": "n1", "name": "A", "read_count": -5}], "last_page": true}}'
+    sandbox.fail_next(Reply(body=body))
+    error = fault(add(sandbox, f"\n{SECRET}\n"))
+    assert isinstance(error, Refused)
+    assert "Views is negative in 1 item" in error.what
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--platform", "geocities"), "There is no platform 'geocities'"),
+        (("--platform", "json_api"), "more than questions can ask for"),
+        (("--platform", "note", "--name", "My Blog"), "cannot name a source"),
+        (("--platform", "note", "--name", "../up"), "cannot name a source"),
+        (("--platform", "zenn", "--set", "nobody=1"), "'nobody' is none of this platform's keys"),
+        (("--platform", "note", "--set", "session_cookie=abc"), "Secrets are asked for"),
+    ],
+)
+def test_what_cannot_be_is_said_before_anything_is_written(
+    checkout: Project, tmp_path: Path, arguments: tuple[str, ...], words: str
+) -> None:
+    error = fault(ask("add", *arguments))
+    assert isinstance(error, ConfigError)
+    assert words in str(error)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_name_that_is_taken_stays_as_it_is(checkout: Project, sandbox: NoteSandbox) -> None:
+    add(sandbox, f"\n{SECRET}\n")
+    before = (checkout.defs / "my_blog" / "defs.yaml").read_text()
+    assert "already" in str(fault(add(sandbox, f"\n{SECRET}\n")))
+    assert (checkout.defs / "my_blog" / "defs.yaml").read_text() == before
+
+
+def test_a_check_looks_again_at_any_time_and_offline_at_the_yaml_alone(checkout: Project, sandbox: NoteSandbox) -> None:
+    add(sandbox, f"\n{SECRET}\n")
+    assert "7 items in 1 request" in ask("check", "my_blog").output
+    assert len(sandbox.requests) == 2
+    offline = ask("check", "my_blog", "--offline").output
+    assert offline == "my_blog: good. note: views, likes, comments; 0 rules.\n"
+    assert ask("check").output == offline
+    assert len(sandbox.requests) == 2
+
+
+def test_lists_and_answers_by_hand_stand_in_the_yaml_as_their_types(checkout: Project) -> None:
+    names = "ratchet/one, ratchet/two"
+    given = ("--set", f"repositories={names}", "--set", "base_url=http://127.0.0.1:9", "--set", "releases=false")
+    ask("add", "--platform", "github", "--name", "repos", *given, answers="\n\n\n\n")
+    platform = read_source(checkout.defs / "repos" / "defs.yaml").platform
+    assert platform.model_dump(include={"repositories", "releases"}) == {
+        "repositories": ("ratchet/one", "ratchet/two"),
+        "releases": False,
+    }
