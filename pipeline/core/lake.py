@@ -50,6 +50,8 @@ PACKED = frozenset({RAW, VALIDATED, DELTA, REPORT, REPORT_TEXT})
 """What the archive of a packed month holds. Findings of refused captures stay in their place."""
 
 _HOUR_LENGTH = len("2026-11-22T14")
+_BEFORE_ALL, _AFTER_ALL = "", "~"
+"""Sort before and after the name of every hour."""
 _PROJECT = "_project"
 """Begins as no name of a source does."""
 _HOUR_NAME = re.compile(r"\d{4}-\d\d-\d\dT\d\d", re.ASCII)
@@ -179,12 +181,13 @@ class SourceLake(SmallRecords):
         return None
 
     def _stretch(self, kind: str, first: Hour | None, last: Hour | None) -> list[str]:
+        from_, to = first.key if first else _BEFORE_ALL, last.key if last else _AFTER_ALL
         return [
             name
             for month in self.months(kind)
-            if (first is None or month >= first.month) and (last is None or month <= last.month)
+            if from_[: len(month)] <= month <= to
             for name in self.names(kind, month)
-            if (first is None or name[:_HOUR_LENGTH] >= first.key) and (last is None or name[:_HOUR_LENGTH] <= last.key)
+            if from_ <= name[:_HOUR_LENGTH] <= to
         ]
 
     def months(self, kind: str) -> list[str]:
