@@ -14,6 +14,7 @@ from pipeline.cli.source import command
 from pipeline.core import project as project_module
 from pipeline.core.errors import ConfigError, DeadSession, RatchetError, Refused
 from pipeline.core.project import Project
+from pipeline.core.source_file import keep_secret
 from pipeline.core.sources import read_source
 from pipeline.sandbox.article import Article
 from pipeline.sandbox.faults import Reply
@@ -113,6 +114,22 @@ def test_a_secret_that_is_given_in_place_of_its_variable_is_written_nowhere(
     holding = [path for path in tmp_path.rglob("*") if path.is_file() and SECRET in path.read_text()]
     assert holding == [tmp_path / ".env"]
     assert "{{ env.MY_COOKIE }}" in (checkout.defs / "my_blog" / "defs.yaml").read_text()
+
+
+def test_a_secret_that_dotenv_would_change_is_written_nowhere(
+    checkout: Project, sandbox: NoteSandbox, tmp_path: Path
+) -> None:
+    error = fault(add(sandbox, "\nbefore${HOME}after\n"))
+    assert isinstance(error, ConfigError)
+    assert "MY_BLOG_SESSION_COOKIE in the environment" in error.next_step
+    assert "before" not in str(error)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("secret", ["pa$$w0rd", "it's", 'a"b', "back\\slash\\", " #not a comment", "a=b", "`id`"])
+def test_a_secret_is_read_from_dotenv_as_it_was_given(checkout: Project, tmp_path: Path, secret: str) -> None:
+    keep_secret(tmp_path / ".env", "MY_SECRET", secret)
+    assert project_module.environment()["MY_SECRET"] == secret
 
 
 @pytest.mark.parametrize("answer", ["[", "*x", "2026-13-45", "{{ env.HOME }}", "!!python/object/apply:os.system [id]"])

@@ -17,6 +17,7 @@ import msgspec
 
 from pipeline.core.hours import parse_time
 from pipeline.platforms.protocol import ITEM_FIELDS, Columns, Page, Platform, Unreadable
+from pipeline.platforms.replies import id_text
 
 _METHOD = "IMPORT "
 _WHOLE_NUMBER = re.compile(r"([+-]?\d{1,30})(\.0+)?", re.ASCII)
@@ -72,8 +73,7 @@ def _text(cell: Any) -> Any:
 
 
 def _name(cell: Any) -> Any:
-    """A number names an item as its digits do."""
-    return str(cell) if isinstance(cell, int) and not isinstance(cell, bool) else _text(cell)
+    return id_text(_text(cell))
 
 
 def _time(cell: Any) -> Any:

@@ -126,9 +126,15 @@ def write_source_file(defs: Path, name: str, kind: str, settings: Mapping[str, A
 
 
 def keep_secret(env_file: Path, variable: str, value: str) -> None:
-    """Write one secret into ``.env``, which only its owner may read."""
+    """Write one secret into ``.env``, which only its owner may read. Raises ConfigError for one that it cannot hold."""
     from dotenv import set_key
 
+    if re.search(r"\$\{[^}]*\}", value):
+        # There is no way to escape it; whoever reads the file, Dagster among them, puts a variable in its place.
+        raise ConfigError(
+            f"What was given for {variable} holds ${{...}}, in whose place readers of .env put another variable.",
+            f"Set {variable} in the environment instead, then run ratchet source add again.",
+        )
     if not env_file.exists():
         os.close(os.open(env_file, os.O_CREAT | os.O_WRONLY, 0o600))
     set_key(env_file, variable, value, quote_mode="always")

@@ -38,6 +38,11 @@ PAGE_TIMEOUTS = 3
 """How many times the platform's timeout the body of one page may take to arrive, however steadily it drips."""
 FAULT_BYTES = 65_536
 """How much is read of an answer that is no page: enough for its platform to say what is wrong."""
+UNPACKED = ("", "identity", "gzip", "deflate")
+"""Encodings of a body that are read, although none is asked for: a piece of the wire grows by a thousand at most.
+
+Packed twice it grows by a million, before anybody can count what arrived.
+"""
 
 _KEPT_HEADERS = re.compile(
     r"content-type|date|etag|last-modified|link|retry-after|total-count"
@@ -244,7 +249,7 @@ class _Connection:
             still = replace(old, headers={**old.headers, **headers}, fetched_at=now, credential_expires=expires)
             return replace(still, unchanged_since=standing), self.room.take(len(old.body))
         is_page = status == HTTPStatus.OK or (request.optional and status == HTTPStatus.NOT_FOUND)
-        body, whole = self._read(response, where) if is_page else (self._beginning(response, where), True)
+        body, whole = self._read(response, where) if is_page else (self._beginning(response), True)
         page = Page(line, status, headers, now, body, credential_expires=expires)
         if (fault := self.platform.fault(page)) is not None:
             raise fault
@@ -314,6 +319,9 @@ class _Connection:
 
     def _read(self, response: httpx.Response, where: str) -> tuple[bytes, bool]:
         """The body, or the beginning of it where it is longer than the room that is left, and whether it is whole."""
+        if (encoding := _encoding(response)) not in UNPACKED:
+            what = f"{where} sent a body in the encoding {encoding[:50]!r}, which was not asked for"
+            raise TransportFault(what, status=response.status_code)
         body = bytearray()
         started, longest = time.monotonic(), PAGE_TIMEOUTS * self.platform.timeout
         try:
@@ -328,14 +336,18 @@ class _Connection:
             raise
         return bytes(body), True
 
-    def _beginning(self, response: httpx.Response, where: str) -> bytes:
+    def _beginning(self, response: httpx.Response) -> bytes:
         body = bytearray()
         started = time.monotonic()
-        for chunk in response.iter_bytes():
+        for chunk in response.iter_bytes() if _encoding(response) in UNPACKED else ():
             body += chunk
             if len(body) >= FAULT_BYTES or time.monotonic() - started > self.platform.timeout:
                 break
         return bytes(body[:FAULT_BYTES])
+
+
+def _encoding(response: httpx.Response) -> str:
+    return str(response.headers.get("content-encoding", "")).strip().lower()
 
 
 def _is_html(response: httpx.Response) -> bool:

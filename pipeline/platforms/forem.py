@@ -33,7 +33,7 @@ from pydantic import Field, SecretStr
 
 from pipeline.core.model import Policy, Trend
 from pipeline.platforms.protocol import BASE_URL, Columns, Page, Platform, Request
-from pipeline.platforms.replies import Kept, decode, keep, time_or_text
+from pipeline.platforms.replies import Kept, decode, id_text, keep, time_or_text
 
 _LISTING = "/api/articles/me/published"
 _PAGE_SIZE = 1000
@@ -95,7 +95,7 @@ class Forem(Platform, frozen=True):
     def read(self, page: Page) -> Columns:
         articles = decode(page, list[_Article])
         return {
-            "item_id": [_item_id(article.id) for article in articles],
+            "item_id": [id_text(article.id) for article in articles],
             "title": [article.title for article in articles],
             "url": [article.url for article in articles],
             "published_at": [time_or_text(article.published_at) for article in articles],
@@ -103,7 +103,3 @@ class Forem(Platform, frozen=True):
             "likes": [article.public_reactions_count for article in articles],
             "comments": [article.comments_count for article in articles],
         }
-
-
-def _item_id(number: Any) -> str | Any:
-    return str(number) if isinstance(number, int) and not isinstance(number, bool) else number

@@ -29,7 +29,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Container, Generator, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from http import HTTPStatus
 from itertools import count
@@ -40,16 +39,16 @@ import msgspec
 from pydantic import Field, SecretStr
 
 from pipeline.core.errors import DeadSession
-from pipeline.core.hours import parse_time
 from pipeline.core.model import Policy, Trend
 from pipeline.platforms.credentials import cookie_expiry
 from pipeline.platforms.protocol import BASE_URL, Columns, Page, Platform, Request, Unreadable
+from pipeline.platforms.replies import Kept, keep, time_or_text
 
 DETAILS_PER_CAPTURE = 200
 
 _COOKIE = "_note_session_v5"
 _DETAIL = "/api/v3/notes/"
-_DETAIL_KEPT = {"key", "name", "publish_at"}
+_DETAIL_KEPT: Kept = {"data": dict.fromkeys(("key", "name", "publish_at")), "error": None}
 _SAFE_KEY = re.compile(r"[A-Za-z0-9_-]{1,100}")
 _FieldsT = TypeVar("_FieldsT")
 
@@ -137,15 +136,7 @@ class Note(Platform, frozen=True):
 
     def trim(self, page: Page) -> Page:
         """A detail without the article's text and its author's profile: only what `read` takes from it."""
-        if not page.request.startswith(f"GET {_DETAIL}") or page.status != HTTPStatus.OK:
-            return page
-        try:
-            data = msgspec.json.decode(page.body)["data"]
-            kept = {name: value for name, value in data.items() if name in _DETAIL_KEPT}
-            dropped = tuple(sorted(data.keys() - _DETAIL_KEPT))
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, TypeError, KeyError, AttributeError):
-            return page  # not a detail at all: evidence for the checks
-        return replace(page, body=msgspec.json.encode({"data": kept}), dropped=dropped) if dropped else page
+        return keep(page, _DETAIL_KEPT) if page.request.startswith(f"GET {_DETAIL}") else page
 
     def read(self, page: Page) -> Columns:
         """The articles of a listing page, or the time of publication that a detail page tells."""
@@ -153,7 +144,7 @@ class Note(Platform, frozen=True):
             return {"item_id": []}
         if page.request.startswith(f"GET {_DETAIL}"):
             detail = _decode(page, _Detail)
-            return {"item_id": [detail.key], "published_at": [_time(detail.publish_at)]}
+            return {"item_id": [detail.key], "published_at": [time_or_text(detail.publish_at)]}
         articles = _decode(page, _Listing).note_stats
         return {
             "item_id": [article.key for article in articles],
@@ -201,13 +192,3 @@ def _url(article: _Article) -> str | None:
     if isinstance(user, str) and user:
         return f"https://note.com/{quote(user, safe='')}/n/{key}"
     return f"https://note.com/notes/{key}"
-
-
-def _time(value: Any) -> datetime | Any:
-    """A time where ``value`` is the text of one with its offset, else ``value`` as it was sent."""
-    if not isinstance(value, str):
-        return value
-    try:
-        return parse_time(value)
-    except (ValueError, OverflowError):
-        return value

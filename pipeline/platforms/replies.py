@@ -73,6 +73,11 @@ def time_or_text(value: Any) -> datetime | Any:
         return value
 
 
+def id_text(value: Any) -> str | Any:
+    """The text of an id that is a whole number, which is what the lake keeps; else ``value`` as it was sent."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
 def number_or_text(value: Any) -> int | Any:
     """A number where ``value`` is the text of a whole one in plain digits, else ``value`` as it was sent."""
     return int(value) if isinstance(value, str) and _WHOLE_NUMBER.fullmatch(value) else value

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
+import resource
 import socket
+import zlib
 
 import pytest
 import stamina
@@ -155,6 +158,34 @@ def test_a_dead_session_is_asked_once_and_says_what_to_do(
 def test_a_wrong_cookie_is_a_dead_session(note: Note, fetch: Fetch) -> None:
     with pytest.raises(DeadSession, match="401"):
         fetch(Note.model_validate({**note.model_dump(), "session_cookie": "of-another"}))
+
+
+def packed_twice(size: int) -> bytes:
+    packing = zlib.compressobj(9, zlib.DEFLATED, 31)
+    once = b"".join(packing.compress(bytes(1_000_000)) for _ in range(size // 1_000_000)) + packing.flush()
+    return gzip.compress(once)
+
+
+@pytest.mark.parametrize("encoding", ["gzip, gzip", "br", "made-up"])
+def test_a_body_in_an_encoding_that_can_hide_gigabytes_is_not_unpacked(
+    sandbox: NoteSandbox, fetch: Fetch, encoding: str
+) -> None:
+    bomb = packed_twice(500_000_000)
+    assert len(bomb) < 10_000
+    sandbox.fail_next(Reply(headers={"Content-Encoding": encoding}, body=bomb))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(TransportFault, match=f"in the encoding '{encoding}', which was not asked for"):
+        fetch()
+    assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024 < 100  # MiB
+    assert len(sandbox.requests) == 1
+
+
+def test_a_refusal_in_such_an_encoding_means_what_its_status_says(sandbox: NoteSandbox, fetch: Fetch) -> None:
+    sandbox.fail_next(Reply(401, {"Content-Encoding": "gzip, gzip"}, packed_twice(500_000_000)))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(DeadSession, match="answered 401"):
+        fetch()
+    assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024 < 100  # MiB
 
 
 @pytest.mark.parametrize(

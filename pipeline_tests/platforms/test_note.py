@@ -125,7 +125,7 @@ def test_of_a_detail_only_what_is_read_is_kept_and_the_rest_is_named(reader: Pla
     page = detail(publish_at="2026-11-01T00:00:00+09:00", name="A", body="the whole text", user={"email": "x"})
     kept = reader.trim(page)
     assert json.loads(kept.body) == {"data": {"key": "n1", "name": "A", "publish_at": "2026-11-01T00:00:00+09:00"}}
-    assert kept.dropped == ("body", "user")
+    assert kept.dropped == ("data.body", "data.user")
     assert reader.read(kept) == reader.read(page)
 
 

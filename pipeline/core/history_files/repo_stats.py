@@ -20,7 +20,6 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
-from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -117,4 +116,4 @@ class _Days:
             return int(numbers[place - 1]) if place else None
         if _COLUMNS[name] in self.source.platform.windows:
             return int(numbers[place - 1])
-        return int(list(accumulate(numbers[:place]))[-1])
+        return int(sum(numbers[:place]))

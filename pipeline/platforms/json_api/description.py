@@ -24,7 +24,7 @@ from pipeline.platforms.json_api.expressions import (
 )
 from pipeline.platforms.json_api.paging import PATH, OnePage, Pages
 from pipeline.platforms.protocol import Columns, Page, Unreadable
-from pipeline.platforms.replies import decode, number_or_text, time_or_text
+from pipeline.platforms.replies import decode, id_text, number_or_text, time_or_text
 
 _NAME = r"^[a-z][a-z0-9_]*$"
 _TOKEN = r"^[A-Za-z0-9!#$%&'*+.^_|~-]+$"  # noqa: S105  a token of RFC 9110, section 5.6.2
@@ -207,7 +207,7 @@ class Description(_Strict, frozen=True):
         if self.where is not None:
             items = [(item, at) for item, at in items if find_flag(self.where, item, f"{at}: where")]
         fields, moment = self.fields, self.fields.published_at
-        columns: Columns = {"item_id": [_id(find(fields.item_id, item, f"{at}: item_id")) for item, at in items]}
+        columns: Columns = {"item_id": [id_text(find(fields.item_id, item, f"{at}: item_id")) for item, at in items]}
         columns["title"] = [fields.title and find(fields.title, item, f"{at}: title") for item, at in items]
         columns["url"] = [fields.url and find_address(fields.url, item, f"{at}: url") for item, at in items]
         columns["published_at"] = [
@@ -255,8 +255,3 @@ def in_params(params: Mapping[str, str | list[str]]) -> set[str]:
 
 def each(texts: str | list[str]) -> Iterable[str]:
     return [texts] if isinstance(texts, str) else texts
-
-
-def _id(told: Any) -> Any:
-    """Ids that are numbers become their text, which is what the lake keeps."""
-    return str(told) if isinstance(told, int) and not isinstance(told, bool) else told
