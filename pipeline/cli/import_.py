@@ -81,7 +81,8 @@ def command(source: str, file: Path, kind: str | None, zone: ZoneInfo | None, it
             in_lake = _timed(lambda: _put_into_lake(console, work))
             told: list[int] = []
             telling = _timed(lambda: told.append(work.tell(project)))
-            console.print(f"Checks and lake: {in_lake:,.1f} s. Telling Dagster of {told[0]:,} hours: {telling:,.1f} s.")
+            hours = f"{told[0]:,} hour{'' if told[0] == 1 else 's'}"
+            console.print(f"Checks and lake: {in_lake:,.1f} s. Telling Dagster of {hours}: {telling:,.1f} s.")
         result = work.result()
         fallen = sorted(stood - set(lake.accepted_hours()))
     _print(console, work, result)

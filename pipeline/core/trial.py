@@ -61,8 +61,11 @@ def _first_pages(source: Source, now: Callable[[], datetime]) -> Iterator[Page]:
     from pipeline.platforms.client import fetch_pages
 
     bounds = source.bounds
+    one_by_one = source.platform.model_copy(
+        update={"concurrency": 1}
+    )  # else pages would be asked for that nobody reads
     try:
-        for page in fetch_pages(source.platform, (), max_pages=MOST_REQUESTS, max_bytes=bounds.max_bytes, now=now):
+        for page in fetch_pages(one_by_one, (), max_pages=MOST_REQUESTS, max_bytes=bounds.max_bytes, now=now):
             yield page
             if _lists_something(source, page):
                 return

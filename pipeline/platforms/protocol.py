@@ -150,6 +150,10 @@ class Platform(BaseModel, ABC, frozen=True, extra="forbid"):
         how to go on.
         """
 
+    def first_listing(self) -> Request:
+        """The first request whose answer lists items: what a reply that somebody else kept is taken for."""
+        return next(self.ask(()))[0]
+
     @abstractmethod
     def read(self, page: Page) -> Columns:
         """The items of one page. Raises Unreadable; an empty page is empty columns."""

@@ -21,7 +21,8 @@ where the text is nothing but digits. Descriptions and pictures are dropped befo
 Each request costs one unit of 10,000 a day: 100 videos of a channel are 1 + 2 + 2 an hour. The key goes in
 the header X-Goog-Api-Key (cloud.google.com/docs/authentication/api-keys-use), so it is in no address. An answer that
 the quota is used up is 403 with the reason quotaExceeded: no dead session, but a limit until midnight in
-California. A key that is not valid is 400.
+California. A key that is not valid is 400. The quota is by the day, not by what is under way at once: pages of
+videos are asked for side by side.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ from pipeline.platforms.protocol import BASE_URL, Columns, Page, Platform, Reque
 from pipeline.platforms.replies import Kept, decode, keep, number_or_text, time_or_text
 
 _API = "/youtube/v3/"
-_VIDEOS = f"GET {_API}videos?"
+_LISTS_VIDEOS = f"GET {_API}videos?"
 _AT_ONCE = 50
 _LIMITS = {"quotaExceeded", "dailyLimitExceeded", "rateLimitExceeded", "userRateLimitExceeded"}
 _KEPT: Kept = {
@@ -132,6 +133,7 @@ class YouTube(Platform, frozen=True):
     channel: str | None = Field(default=None, pattern=r"^UC[A-Za-z0-9_-]{22}$")
     base_url: str = Field(default="https://www.googleapis.com", pattern=BASE_URL)
     requests_per_second: float = Field(default=5.0, gt=0)
+    concurrency: int = Field(default=4, ge=1, le=16)
 
     default_policies: ClassVar[Mapping[str, Policy]] = {
         "views": Policy(Trend.TOLERANCE, 0.01),
@@ -166,10 +168,11 @@ class YouTube(Platform, frozen=True):
             uploads = yield from self._uploads(self.channel)
             ids |= dict.fromkeys(uploads)
         videos = list(ids)
-        yield [
-            Request(f"{_API}videos", {"part": "snippet,statistics", "id": ",".join(videos[at : at + _AT_ONCE])})
-            for at in range(0, len(videos), _AT_ONCE)
-        ]
+        yield [_videos(videos[at : at + _AT_ONCE]) for at in range(0, len(videos), _AT_ONCE)]
+
+    def first_listing(self) -> Request:
+        """Not the channel, which is asked first for its uploads."""
+        return _videos(self.videos[:_AT_ONCE])
 
     def _uploads(self, channel: str) -> Generator[Sequence[Request], Sequence[Page], list[str]]:
         (page,) = yield [Request(f"{_API}channels", {"part": "contentDetails", "id": channel}, listing="channel")]
@@ -194,7 +197,7 @@ class YouTube(Platform, frozen=True):
 
     def read(self, page: Page) -> Columns:
         """The videos of a page of videos; the pages before it only say which ones to ask for."""
-        if not page.request.startswith(_VIDEOS):
+        if not page.request.startswith(_LISTS_VIDEOS):
             return {"item_id": []}
         videos = decode(page, _Videos).items
         return {
@@ -230,6 +233,10 @@ def _limit_words(where: str, reasons: set[str]) -> str:
     if reasons & {"quotaExceeded", "dailyLimitExceeded"}:
         return f"{where}: the quota of the day is used up; YouTube grants the next one at midnight Pacific Time"
     return f"{where}: asked too fast for the limit of this API key"
+
+
+def _videos(ids: Sequence[str]) -> Request:
+    return Request(f"{_API}videos", {"part": "snippet,statistics", "id": ",".join(ids)})
 
 
 def _url(video: Any) -> str | None:

@@ -28,7 +28,7 @@ attributes:
     - {counter: views, crosses: [1000, 10000, 100000]}
     - {counter: views, rate_above: 5000, per: hour, rearm_below: 2500}
 """
-_SAID = re.compile(r"Checks and lake: ([\d.,]+) s. Telling Dagster of [\d,]+ hours: ([\d.,]+) s")
+_SAID = re.compile(r"Checks and lake: ([\d.,]+) s. Telling Dagster of [\d,]+ hours?: ([\d.,]+) s")
 
 
 def write_history(file: Path, hours: int) -> None:

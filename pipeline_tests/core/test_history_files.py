@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,9 @@ from pipeline.core.history_files.reading import read_past
 from pipeline.core.hours import Hour
 from pipeline.core.imported import reader
 from pipeline.core.model import Counter, Source
+from pipeline.platforms import adapter
 from pipeline.platforms.github import GitHub
+from pipeline.platforms.points.adapter import Points
 
 from .account import a_source
 
@@ -333,6 +337,37 @@ def test_a_file_that_is_named_by_its_time_is_a_reply_of_the_platform(
     [page] = past.pages(at)
     assert page.body == REPLY
     assert page.request == "GET /api/v1/stats/pv?filter=all&page=1&sort=pv"
+
+
+YOUTUBE = {"kind": "youtube", "api_key": "k", "channel": "UC" + "x" * 22}
+MASTODON = {"kind": "mastodon", "base_url": "https://social.example", "username": "writer"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "reply", "counter"),
+    [
+        (YOUTUBE, {"items": [{"id": "a", "statistics": {"viewCount": "3"}}]}, "views"),
+        (MASTODON, [{"id": "a", "favourites_count": 3, "reblogs_count": 0, "replies_count": 0}], "likes"),
+        (MASTODON | {"account_id": "7"}, [{"id": "a", "favourites_count": 3}], "likes"),
+    ],
+)
+def test_a_reply_is_one_that_lists_items_where_the_platform_is_asked_for_something_else_first(
+    tmp_path: Path, settings: Mapping[str, Any], reply: Any, counter: str
+) -> None:
+    platform = adapter(settings["kind"]).model_validate(settings)
+    counters = tuple(Counter(name, policy, True) for name, policy in platform.policies.items())
+    source = replace(a_source(), platform=platform, counters=counters)
+    (tmp_path / "2026-03-01T10Z.json").write_text(json.dumps(reply))
+    [(_, columns)] = items(read(tmp_path, source), source)
+    assert (columns["item_id"], columns[counter]) == (["a"], [3])
+
+
+@pytest.mark.parametrize("name", ["2026-03-01T10Z.json", "past.csv"])
+def test_no_file_can_stand_for_what_programs_tell(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("captured_at,item_id,events\n2026-03-01T10:00:00Z,shop,3\n")
+    source = replace(a_source(), platform=Points(spool=tmp_path / "spool"))
+    with pytest.raises(ConfigError, match="counts what its platform points tells"):
+        read(tmp_path / name if name.endswith("csv") else tmp_path, source)
 
 
 @pytest.mark.parametrize(

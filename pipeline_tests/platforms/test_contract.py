@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from pipeline.core import history
@@ -25,6 +26,7 @@ from pipeline.core.model import Source
 from pipeline.core.observe import RecordedClock, observe
 from pipeline.core.snapshots import read_table
 from pipeline.core.sources import read_source
+from pipeline.core.trial import MOST_REQUESTS, try_source
 from pipeline.core.validation.listing import Listing, read_listing
 from pipeline.core.windows import with_totals
 from pipeline.platforms import KINDS
@@ -130,6 +132,15 @@ def test_every_counter_has_a_policy_and_is_read(account: Account) -> None:
         assert len({len(values) for values in page.values()}) == 1
         if lists_items(page, policies):
             assert page.keys() >= set(ITEM_FIELDS)
+
+
+@EACH
+def test_a_reply_that_somebody_else_kept_is_read_as_one_that_lists_items(account: Account) -> None:
+    with account.serve() as serving:
+        platform = account.platform(serving.url)
+        page = next(page for page in fetch(platform) if lists_items(platform.read(page), platform.policies))
+    target = httpx.URL(platform.first_listing().path, params=dict(platform.first_listing().params)).raw_path.decode()
+    assert lists_items(platform.read(replace(page, request=f"GET {target}")), platform.policies)
 
 
 @EACH
@@ -258,14 +269,24 @@ def test_an_answer_without_a_page_is_one_clear_error(account: Account, status: i
 # A source of this account, from its YAML to its lake -----------------------------------------
 
 
-def a_source(account: Account, url: str, folder: Path) -> Source:
+def a_source(account: Account, url: str, folder: Path, **more: Any) -> Source:
     credential = account.credential("{{ env.PLANTED }}")
     platform = {"kind": account.kind, **account.settings, **credential, "base_url": url, "requests_per_second": 10_000}
+    platform |= more
     written = {"type": "pipeline.components.CounterSource", "attributes": {"source": "mine", "platform": platform}}
     file = folder / "defs" / "mine" / "defs.yaml"
     file.parent.mkdir(parents=True)
     file.write_text(json.dumps(written))  # JSON is YAML
     return read_source(file, {"PLANTED": SECRET})
+
+
+@EACH
+def test_a_trial_asks_for_no_more_than_it_shows(account: Account, tmp_path: Path) -> None:
+    with account.serve() as serving:
+        trial = try_source(a_source(account, serving.url, tmp_path, concurrency=4), lambda: NOW)
+    assert len(serving.requests) == trial.requests <= MOST_REQUESTS
+    assert trial.problems == []
+    assert account.items.keys() >= {item["item_id"] for item in trial.items} > set()
 
 
 @EACH

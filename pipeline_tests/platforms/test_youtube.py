@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from typing import Any
 
 import pytest
@@ -22,7 +23,7 @@ from pipeline_tests.platforms.accounts import (
     youtube_refusal,
     youtube_video,
 )
-from pipeline_tests.platforms.stand_in import StandIn
+from pipeline_tests.platforms.stand_in import Asked, StandIn
 from pipeline_tests.platforms.test_contract import fetch
 
 
@@ -63,6 +64,20 @@ def test_videos_are_asked_for_fifty_at_once(count: int, sizes: list[int]) -> Non
     with StandIn(YouTubeAnswer({video: youtube_video(1) | {"id": video} for video in ids})) as serving:
         pages = fetch(youtube(serving.url, videos=ids))
     assert [len(json.loads(page.body)["items"]) for page in pages] == sizes
+
+
+def test_the_videos_of_a_large_channel_are_asked_for_side_by_side() -> None:
+    ids = [video_id(number) for number in range(1, 201)]
+    told, four = YouTubeAnswer({video: youtube_video(1) | {"id": video} for video in ids}), threading.Barrier(4)
+
+    def answer(asked: Asked) -> Reply:
+        four.wait(timeout=10)  # breaks for good, before the client gives up, unless four requests are under way at once
+        return told(asked)
+
+    with StandIn(answer) as serving:
+        platform = youtube(serving.url, videos=ids)
+        pages = fetch(platform)
+    assert [item for page in pages for item in platform.read(page)["item_id"]] == ids
 
 
 def test_a_video_that_is_gone_or_private_is_left_out() -> None:

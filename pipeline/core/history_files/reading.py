@@ -11,6 +11,7 @@ from pipeline.core.history_files.repo_stats import is_repo_stats, read_repo_stat
 from pipeline.core.history_files.rows import read_csv, read_parquet
 from pipeline.core.history_files.scraped import is_scraped, read_scraped
 from pipeline.core.model import Source
+from pipeline.platforms.protocol import Feed
 
 
 def read_past(
@@ -21,6 +22,9 @@ def read_past(
     ``zone`` is that of times without an offset; ``item`` names the item of a format that does not.
     Raises ConfigError, with file and line, for what is wrong with the whole.
     """
+    if isinstance(source.platform, Feed):
+        what = f"{source.name} counts what its platform {source.platform.kind} tells; no file can stand for that"
+        raise ConfigError(what, "Import it into a source of another platform.")
     if not path.exists():
         raise ConfigError("there is no such file or folder", "Name another one.", file=path)
     kind = kind or guessed(path)

@@ -3,8 +3,8 @@
 The names that are understood: ``2026-03-01T10-00-00Z``, ``2026-03-01T10:00Z``, ``20260301T100000Z``, the
 same with another offset or with none, which `--timezone` then gives, and Ratchet's own hours,
 ``2026-03-01T10`` (UTC). Words before or after the time do not matter. A file stands for the whole
-listing: it is kept byte for byte as the answer to the first request that the adapter makes, and the
-adapter reads it.
+listing: it is kept byte for byte as the answer to the first request of the adapter that lists items, and
+the adapter reads it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 from pipeline.core.errors import ConfigError
 from pipeline.core.history_files.past import NAIVE, Past, moment
 from pipeline.core.model import Source
-from pipeline.platforms.protocol import Page
+from pipeline.platforms.protocol import Page, Request
 
 _STAMP = re.compile(
     r"(?<!\d)(\d{4})-?(\d\d)-?(\d\d)[T_ ](\d\d)(?:[-:_]?(\d\d)(?:[-:_]?(\d\d))?)?(Z|[+-]\d\d:?\d\d)?(?!\d)", re.ASCII
@@ -37,7 +37,7 @@ def read_scraped(path: Path, source: Source, zone: tzinfo | None) -> Past:
             step = "Take it away, or raise 'max_bytes' under 'bounds' in the source's YAML."
             raise ConfigError("it is larger than the source's bound for a capture", step, file=file)
         files[at] = file
-    request = f"GET {_first_request(source)}"
+    request = f"GET {_target(source.platform.first_listing())}"
     return Past(tuple(sorted(files)), partial(_pages, files, request), lambda at: (files[at], None))
 
 
@@ -59,10 +59,9 @@ def _captured_at(file: Path, zone: tzinfo | None) -> datetime:
         raise ConfigError(f"its name: {fault}", NAIVE, file=file) from None
 
 
-def _first_request(source: Source) -> str:
+def _target(request: Request) -> str:
     import httpx
 
-    request = next(source.platform.ask(known=()))[0]
     return httpx.URL(request.path, params=dict(request.params)).raw_path.decode("ascii")
 
 

@@ -78,6 +78,13 @@ class Described(Platform, frozen=True):
         listing = Listing(_request(description.path, description.params, values), self.base_url)
         yield from description.pages.walk(listing, self._reply)
 
+    def first_listing(self) -> Request:
+        """Not the lookup; the names of what it gives stand for their values."""
+        description = self.description
+        names = description.lookup.gives if description.lookup else ()
+        values = {name: name for name in names} | dict(self.values)
+        return description.pages.first(_request(description.path, description.params, values))
+
     def fault(self, answer: Page) -> RatchetError | None:
         dead, limited = self.description.dead_session, self.description.limited
         if dead is not None and dead.holds(answer):
