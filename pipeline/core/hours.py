@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 _SPELLED = re.compile(r"(\d{4}-\d\d-\d\d)(?:T(?=\d\d$)|-(?=\d\d:00$))(\d\d)(?::00)?", re.ASCII)
 _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
@@ -32,13 +33,7 @@ class Hour:
     @classmethod
     def parse(cls, text: str) -> Hour:
         """Read either spelling. Raises ValueError with the accepted form."""
-        spelled = _SPELLED.fullmatch(text)
-        try:
-            if spelled:
-                return cls(datetime.fromisoformat(f"{spelled[1]}T{spelled[2]}:00+00:00"))
-        except ValueError:
-            pass
-        raise ValueError(f"'{text}' is not an hour; write it as 2026-11-22T14 (UTC)")
+        return _parsed(text)
 
     @classmethod
     def bound(cls, text: str, *, last: bool = False) -> Hour:
@@ -79,6 +74,17 @@ class Hour:
     def through(self, last: Hour) -> Iterator[Hour]:
         """Every hour from this one to ``last``, both included."""
         return (self + n for n in range(last - self + 1))
+
+
+@lru_cache(maxsize=20_000)  # two years: each hour of a history asks for the names of the month before it
+def _parsed(text: str) -> Hour:
+    spelled = _SPELLED.fullmatch(text)
+    try:
+        if spelled:
+            return Hour(datetime.fromisoformat(f"{spelled[1]}T{spelled[2]}:00+00:00"))
+    except ValueError:
+        pass
+    raise ValueError(f"'{text}' is not an hour; write it as 2026-11-22T14 (UTC)")
 
 
 def format_time(moment: datetime) -> str:
