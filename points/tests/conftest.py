@@ -69,3 +69,18 @@ def run(lake: Spool, tmp_path: Path) -> Callable[..., subprocess.CompletedProces
         return done
 
     return start
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 256 KiB, where this user may mount one."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    made = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(folder)], capture_output=True, check=False
+    )
+    if made.returncode:
+        pytest.skip("this user may not mount a small disk")
+    yield folder
+    points.close()
+    subprocess.run(["umount", "-l", str(folder)], check=True)

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from ratchet_points import cli, foreign
+from ratchet_points.refused import RefusedLines
 
 
 def points_command(*arguments: str, given: bytes | None = None, **more: Any) -> subprocess.CompletedProcess[bytes]:
@@ -78,6 +79,9 @@ def test_many_short_processes_share_a_file(lake: Any) -> None:
         ["a", "--line", "3"],
         ["a", "--time", "yesterday"],
         ["a", "--time", "2026-02-31T00:00:00Z"],
+        ["a", "--time", "2026-11-22T14:00:60Z"],
+        ["a", "--time", "2026-11-22T14:00:00+99:99"],
+        ["a", "--time", "0001-01-01T00:00:00+14:00"],
         ["--stream", "a"],
         ["a", "--app", " "],
     ],
@@ -131,6 +135,53 @@ def test_a_stream_goes_on_after_lines_that_are_refused_and_keeps_them(lake: Any)
     assert "unknown member 'nam'" in kept[1]["reason"]
     assert "longer than" in kept[-1]["reason"]
     assert "hunter2" not in lake.text()
+
+
+def test_a_line_that_can_never_be_recorded_is_refused_and_the_disk_not_blamed(lake: Any) -> None:
+    told = {"name": "big", "attributes": {f"k{number}": "é" * 4000 for number in range(15)}}
+    done = stream(lake, json.dumps(told, ensure_ascii=False), '{"name": "a", "attributes": {"n": %s}}' % ("9" * 5000))
+    assert (done.returncode, lake.events()) == (12, [])
+    assert [one["reason"] for one in refused(lake)] == [
+        "an event is larger than 256 KiB",
+        "it holds a number of more than 1,000 digits",
+    ]
+
+
+def test_secrets_in_refused_lines_are_taken_out_by_key_and_by_shape(lake: Any) -> None:
+    stream(
+        lake,
+        '{"nam": "a", "attributes": {"pin": "hunter2", "login": {"password": ["hunter2", "a\\"hunter2"]}}}',
+        '{"name": "a", "attributes": {"password": "a\\"hunter2", "b": ',
+        '{"name": "a", "attributes": {"api_key": "hunter2',
+    )
+    assert len(refused(lake)) == 3
+    assert "hunter2" not in lake.text()
+
+
+def test_rubbish_without_end_does_not_fill_the_spool(lake: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ratchet_points.refused.LIMIT", 1000)
+    kept = RefusedLines(str(lake.folder))
+    for number in range(100):
+        kept.keep(number, "rubbish", "it is not JSON")
+    assert kept.count == 100
+    assert len(lake.text()) <= 1000
+    assert "the first 0 MiB of them are kept" in kept.kept_where()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "closed", "said"),
+    [(["emit", "--stream"], "<&-", "standard input is closed"), (["read", "."], ">&-", "standard output is closed")],
+)
+def test_a_closed_stream_is_one_clear_line(arguments: list[str], closed: str, said: str) -> None:
+    command = f'exec "$0" -m ratchet_points "$@" {closed}'
+    done = subprocess.run(["/bin/sh", "-c", command, sys.executable, *arguments], capture_output=True, text=True)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert said in done.stderr
+
+
+def test_a_value_nested_without_end_is_a_text(lake: Any) -> None:
+    assert emit(lake, "a", "deep=" + "[" * 100_000) == 0
+    assert lake.events()[0]["data"]["attributes"]["deep"].startswith("[[[")
 
 
 def test_an_error_of_another_language(lake: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import threading
 from typing import Any, Callable
@@ -34,6 +35,8 @@ def test_before_init_a_call_does_nothing_and_says_so_once(run: Callable[..., Any
         {"spool": "ftp://host/"},
         {"spool": "http://127.0.0.1:9/"},
         {"redact": 7},
+        {"segment_bytes": 0},
+        {"spool_bytes": "1 GB"},
     ],
 )
 def test_options_that_cannot_be_used_are_said_and_harm_nobody(
@@ -43,6 +46,103 @@ def test_options_that_cannot_be_used_are_said_and_harm_nobody(
     assert points.track("a") is None
     assert "init() cannot begin" in capsys.readouterr().err
     assert not lake.folder.exists()
+
+
+class Mute:
+    """An object of the host that raises whenever it is asked what it is."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no")
+
+    __repr__ = __str__
+
+
+def test_values_that_raise_cost_no_event(begin: Callable[..., Any]) -> None:
+    lake = begin()
+    with points.bind(trace_id=Mute()):
+        assert points.track("a", who=Mute(), thing=Mute(), inside={Mute(): 1})
+    (one,) = lake.events()
+    assert one["data"]["trace_id"] == one["data"]["user.id"] == "(Mute: it cannot be shown)"
+    assert one["data"]["attributes"]["inside"] == {"(Mute: it cannot be shown)": 1}
+
+
+def test_attributes_that_are_called_as_another_calls_arguments(begin: Callable[..., Any]) -> None:
+    lake = begin()
+    assert points.gauge("disk.used", 5, kind="ssd", who="alice", where="cellar")
+    (one,) = lake.events()
+    assert (one["kind"], one["data"]["attributes"]) == ("operation", {"kind": "ssd", "value": 5})
+    assert (one["data"]["user.id"], one["data"]["where"]) == ("alice", "cellar")
+
+
+@pytest.mark.parametrize("level", [-1, 10**30, "1", 5000])
+def test_a_stacklevel_that_means_nothing(begin: Callable[..., Any], level: Any) -> None:
+    lake = begin()
+    assert points.track("a", stacklevel=level)
+    assert lake.events()[0]["data"]["code.file.path"].endswith(".py")
+
+
+def test_names_of_the_system_that_are_no_unicode(begin: Callable[..., Any]) -> None:
+    """Python hands on bytes that are no UTF-8 as lone surrogates, which many readers of JSON refuse."""
+    lake = begin(app="sh\udcffop", version="\udcff", environment="\udcff")
+    code = compile("def report(points): points.error('a', ValueError())", "/srv/\udcff.py", "exec")
+    found: dict[str, Any] = {}
+    exec(code, found)
+    thread = threading.Thread(target=found["report"], args=(points,), name="\udcff")
+    thread.start()
+    thread.join()
+    for one in lake.all():
+        json.dumps(one, ensure_ascii=False).encode()  # raises where a lone surrogate is left
+    assert lake.events()[0]["data"]["code.file.path"] == r"/srv/\udcff.py"
+
+
+def test_what_is_reported_while_init_is_called_again_is_the_first_ones(begin: Callable[..., Any]) -> None:
+    lake = begin()
+
+    class Reporting(str):
+        def strip(self, *_: Any) -> str:
+            assert points.track("meanwhile")
+            return "shop"
+
+    begin(app=Reporting("shop"))
+    assert [one["type"] for one in lake.events()] == ["meanwhile"]
+
+
+class Odd(Exception):
+    """Has no truth, no equal and no members."""
+
+    def __bool__(self) -> bool:
+        raise RuntimeError("no")
+
+    def __eq__(self, other: object) -> bool:
+        raise RuntimeError("no")
+
+    __hash__ = Exception.__hash__
+
+    @property
+    def exceptions(self) -> Any:
+        raise RuntimeError("no")
+
+
+def test_causes_are_told_whatever_they_are_like(begin: Callable[..., Any]) -> None:
+    lake = begin()
+    first, second, third = Odd("first"), Odd("second"), Odd("third")
+    first.__cause__, second.__context__, third.__context__ = second, third, second
+    points.error("a", first)
+    (one,) = lake.events()
+    assert one["data"]["exception.message"] == "first"
+    assert [cause["exception.message"] for cause in one["data"]["exception.causes"]] == ["second", "third"]
+
+
+@pytest.mark.parametrize(
+    ("failure", "told"), [("no room", ("str", "no room")), (KeyError, ("KeyError", "<class 'KeyError'>"))]
+)
+def test_a_failure_that_is_no_exception_is_told_as_what_it_is(
+    begin: Callable[..., Any], failure: Any, told: tuple[str, str]
+) -> None:
+    lake = begin()
+    points.error("a", failure)
+    (one,) = lake.events()
+    assert (one["data"]["exception.type"], one["data"]["exception.message"]) == told
 
 
 def test_an_error_carries_type_message_and_frames(begin: Callable[..., Any]) -> None:

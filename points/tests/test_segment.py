@@ -166,20 +166,6 @@ def test_a_file_that_may_not_grow_is_followed_by_another(run: Callable[..., Any]
     assert all(isinstance(one, spool.Damaged) for one in lake.damaged())
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Any:
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    made = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(folder)], capture_output=True, check=False
-    )
-    if made.returncode:
-        pytest.skip("this user may not mount a small disk")
-    yield folder
-    points.close()
-    subprocess.run(["umount", "-l", str(folder)], check=True)
-
-
 def test_a_full_disk_costs_events_but_no_other_ones(
     begin: Callable[..., Any], small_disk: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -50,6 +50,9 @@ class Collected:
     def close(self) -> None: ...
 
 
+_TOO_LARGE = 10  # MSG_SIZE_TOO_LARGE
+
+
 def numbers(values: list[bytes]) -> list[int]:
     return sorted(json.loads(value)["number"] for value in values)
 
@@ -117,8 +120,8 @@ def test_what_cannot_be_delivered_is_kept_with_its_reason(tmp_path: Path) -> Non
     Shipper(str(tmp_path), target, refuse=lambda text, reason: kept.append((text, reason))).run(once=True)
     assert numbers(target.taken) == [0, 2]
     assert kept == [
-        (b"12345678 torn", "it is damaged: torn by a kill or a full disk"),
-        (b'{"number":1}', "it is odd"),
+        ("12345678 torn", "it is damaged: torn by a kill or a full disk"),
+        ('{"number":1}', "it is odd"),
     ]
 
 
@@ -152,6 +155,19 @@ def test_a_full_spool_is_said_and_the_oldest_goes_where_that_is_wanted(tmp_path:
     assert numbers(target.taken)[-10:] == list(range(100, 110))
 
 
+def test_a_full_disk_is_emptied_by_shipping(small_disk: Path) -> None:
+    """The cursor needs room of its own, and on a full disk only what was delivered can give it."""
+    for segment in range(3):
+        write(small_disk, range(100 * segment, 100 * segment + 100), f"20261122T1{segment}0000000000Z-1-a-1.points")
+    with (small_disk / "ballast").open("wb", buffering=0) as ballast, pytest.raises(OSError, match="No space"):
+        while True:
+            ballast.write(bytes(4096))
+    target = Collected()
+    Shipper(str(small_disk), target).run(once=True)
+    assert numbers(target.taken) == list(range(300))
+    assert spool.segments(small_disk) == []
+
+
 def test_a_damaged_cursor_is_for_people(tmp_path: Path) -> None:
     write(tmp_path, range(1))
     (tmp_path / "shipped.json").write_text("{")
@@ -169,6 +185,7 @@ class Endpoint(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Taking)
         self.taken: list[Any] = []
         self.headers: list[Any] = []
+        self.asked: list[str] = []
         self.answers: list[int] = []
         self.refused: int | None = None
 
@@ -180,7 +197,15 @@ class Endpoint(ThreadingHTTPServer):
 class _Taking(BaseHTTPRequestHandler):
     server: Endpoint
 
+    def do_GET(self) -> None:
+        """The login page to which a redirect leads."""
+        self.server.asked.append("GET")
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
     def do_POST(self) -> None:
+        self.server.asked.append("POST")
         batch = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.server.headers.append(dict(self.headers))
         status = self.server.answers.pop(0) if self.server.answers else 202
@@ -189,6 +214,8 @@ class _Taking(BaseHTTPRequestHandler):
         if status == 202:
             self.server.taken += batch
         self.send_response(status)
+        if status == 302:
+            self.send_header("Location", "/login")
         self.send_header("Content-Length", "0")
         self.end_headers()
 
@@ -211,15 +238,26 @@ def test_an_endpoint_gets_batches_of_cloudevents(
     monkeypatch.setenv("POINTS_HTTP_AUTHORIZATION", "Bearer planted")
     write(tmp_path, range(1500))
     endpoint.answers, endpoint.refused = [503, 429, 401], 77
-    kept: list[bytes] = []
+    kept: list[str] = []
     shipper = Shipper(
         str(tmp_path), HttpTarget(endpoint.url), say=lambda _: None, refuse=lambda text, reason: kept.append(text)
     )
     shipper.run(once=True)
     assert sorted(event["number"] for event in endpoint.taken) == [n for n in range(1500) if n != 77]
-    assert kept == [b'{"number":77}']
+    assert kept == ['{"number":77}']
     assert endpoint.headers[0]["Content-Type"] == "application/cloudevents-batch+json"
     assert endpoint.headers[0]["Authorization"] == "Bearer planted"
+
+
+def test_a_redirect_is_no_receipt(tmp_path: Path, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Followed, it would be a GET of a login page that answers 200, and would carry the credential to its host."""
+    monkeypatch.setenv("POINTS_HTTP_AUTHORIZATION", "Bearer planted")
+    write(tmp_path, range(3))
+    endpoint.answers, said = [302], []
+    Shipper(str(tmp_path), HttpTarget(endpoint.url), say=said.append).run(once=True)
+    assert [event["number"] for event in endpoint.taken] == [0, 1, 2]
+    assert endpoint.asked == ["POST", "POST"]
+    assert "the endpoint answered 302" in said[0]
 
 
 # Kafka --------------------------------------------------------------------------------------
@@ -242,6 +280,28 @@ def test_errors_to_produce_requests_lose_and_double_nothing(tmp_path: Path, kafk
     kafka.fail_next_produces(4)
     Shipper(str(tmp_path), KafkaTarget(kafka.address, kafka.topic), say=lambda _: None).run(once=True)
     assert numbers(kafka.values()) == list(range(500))
+
+
+def test_an_event_that_is_too_large_holds_up_no_other(tmp_path: Path, kafka: Broker) -> None:
+    """It is refused before it is sent, and a topic's limit is met by a whole request of events."""
+    write(tmp_path, range(10))
+    with (tmp_path / "20261122T150000000000Z-1-a-000001.points").open("ab") as file:
+        file.write(framed(b'{"number":10,"padding":"%b"}' % (b"x" * 5000)))
+    kept: list[tuple[str, str]] = []
+    target = KafkaTarget(kafka.address, kafka.topic, {"message.max.bytes": 2000})
+    Shipper(str(tmp_path), target, refuse=lambda text, reason: kept.append((text, reason))).run(once=True)
+    assert numbers(kafka.values()) == list(range(10))
+    [(text, reason)] = kept
+    assert (json.loads(text)["number"], reason) == (10, "the broker refused it: MSG_SIZE_TOO_LARGE")
+
+
+def test_a_request_that_is_too_large_refuses_no_event_that_is_not(tmp_path: Path, kafka: Broker) -> None:
+    write(tmp_path, range(64))
+    kafka.fail_next_produces(1, _TOO_LARGE)
+    kept: list[str] = []
+    target = KafkaTarget(kafka.address, kafka.topic)
+    Shipper(str(tmp_path), target, refuse=lambda text, reason: kept.append(text)).run(once=True)
+    assert (numbers(kafka.values()), kept) == (list(range(64)), [])
 
 
 def test_a_broker_that_goes_away_and_comes_back(tmp_path: Path, kafka: Broker, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import sys
 import urllib.parse
-from json.encoder import encode_basestring_ascii as quoted
+from json.encoder import encode_basestring_ascii
 from typing import NamedTuple
 
 BEHAVIOUR, QUALITY, ENVIRONMENT, OPERATION = "behaviour", "quality", "environment", "operation"
@@ -35,15 +35,43 @@ class Identity(NamedTuple):
     pid: int
     run: str
 
+    @classmethod
+    def of(cls, app: str, version: str, environment: str) -> Identity:
+        """The identity of this process, as it starts."""
+        return cls(app, version, environment, _host(), 0, "").renewed()
+
     def renewed(self) -> Identity:
-        """The identity of this process, after a fork or at the start."""
+        """The identity of this process after a fork: another run, whose ids are its own."""
         return self._replace(pid=os.getpid(), run="r" + os.urandom(8).hex())
+
+
+def _host() -> str:
+    if hasattr(os, "uname"):
+        return os.uname().nodename
+    import socket
+
+    return socket.gethostname()
+
+
+def sound(text: str) -> str:
+    """The text without lone surrogates, which are no Unicode and which many readers of JSON refuse.
+
+    Python puts them where a file's name or an argument holds bytes that are no UTF-8.
+    """
+    if text.isascii():
+        return text
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def quoted(text: str) -> str:
+    """The text as JSON, in ASCII."""
+    return encode_basestring_ascii(sound(text))
 
 
 def head(identity: Identity) -> str:
     """The envelope's members that stay the same for a whole process."""
-    quote = urllib.parse.quote
-    source = f"//{quote(identity.host, safe='')}/{quote(identity.app, safe='')}"
+    host, app = (urllib.parse.quote(sound(text), safe="") for text in (identity.host, identity.app))
+    source = f"//{host}/{app}"
     return f'{{"specversion":"1.0","source":{quoted(source)},"datacontenttype":"application/json"'
 
 

@@ -8,7 +8,7 @@ from types import TracebackType
 
 from ratchet_points import event
 from ratchet_points.caller import Places
-from ratchet_points.values import MESSAGE_LIMIT, Encoder
+from ratchet_points.values import MESSAGE_LIMIT, Encoder, shown
 
 FRAMES, CAUSES, LOCALS = 50, 5, 20
 
@@ -22,8 +22,13 @@ class Describer:
         self._places, self._encoder = places, encoder
         self._with_locals, self._with_source = with_locals, with_source
 
-    def describe(self, error: BaseException) -> str:
-        """The fragment of one exception, with at most the innermost ``FRAMES`` frames, outermost first."""
+    def describe(self, error: object) -> str:
+        """The fragment of one exception, with at most the innermost ``FRAMES`` frames, outermost first.
+
+        A type of exceptions, or anything else that somebody handed over as the failure, is told as what it is.
+        """
+        if not isinstance(error, BaseException):
+            return event.exception(type_name(error), self._encoder.text(shown(error), MESSAGE_LIMIT), "", 0, "")
         steps: deque[TracebackType] = deque(maxlen=FRAMES)
         count, step = 0, error.__traceback__
         while step is not None:
@@ -47,13 +52,14 @@ class Describer:
         found: list[BaseException] = []
         cause: BaseException | None = error
         while cause is not None and len(found) <= CAUSES:
-            cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
-            if cause is None or cause is error or cause in found:
+            before, cause = cause, cause.__cause__
+            if cause is None and not before.__suppress_context__:
+                cause = before.__context__
+            # By identity: an exception of the host may compare as it likes, and have no truth.
+            if cause is None or any(cause is one for one in (error, *found)):
                 break
             found.append(cause)
-        members = getattr(error, "exceptions", ())
-        if isinstance(members, (tuple, list)):
-            found += [member for member in members[:CAUSES] if isinstance(member, BaseException)]
+        found += _members(error)
         return ",".join(
             f'{{"exception.type":{self._encoder.text(type_name(one))},"exception.message":{self._message(one)}}}'
             for one in found
@@ -71,9 +77,20 @@ class Describer:
         return text + "}"
 
 
-def type_name(error: BaseException) -> str:
+def _members(error: BaseException) -> list[BaseException]:
+    """The first exceptions of a group; none of any other."""
+    try:
+        members = getattr(error, "exceptions", ())
+    except Exception:  # a property of the host's own
+        return []
+    if not isinstance(members, (tuple, list)):
+        return []
+    return [member for member in members[:CAUSES] if isinstance(member, BaseException)]
+
+
+def type_name(error: object) -> str:
     """The exception's type with its module, as OpenTelemetry wants it; a builtin one without."""
-    kind = type(error)
+    kind = error if isinstance(error, type) else type(error)
     return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
 
 

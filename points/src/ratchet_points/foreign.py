@@ -6,13 +6,16 @@ import json
 import math
 import re
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timezone
 from typing import Any, BinaryIO, NamedTuple, Optional
 
 from ratchet_points import event
 from ratchet_points.context import Bound
+from ratchet_points.redaction import cleaned
+from ratchet_points.values import Encoder
 
 LINE_LIMIT = 128 * 1024
+DIGITS = 1000
 FRAMES, PATH_LIMIT = 50, 500
 MEMBERS = "name, kind, time, who, where, trace_id, file, line, function, severity, exception, attributes"
 _KNOWN = frozenset(MEMBERS.split(", "))
@@ -48,7 +51,7 @@ def lines(stream: BinaryIO) -> Iterator[tuple[bytes, bool]]:
 def parsed(line: bytes) -> Foreign:
     """The event in one line of JSON. Raises ValueError with the reason, in plain words and without the value."""
     try:
-        told = json.loads(line.decode("utf-8"), parse_constant=_no_constant)
+        told = json.loads(line.decode("utf-8"), parse_constant=_no_constant, parse_int=_integer)
     except UnicodeDecodeError:
         raise ValueError("it is not UTF-8") from None
     except json.JSONDecodeError as error:
@@ -97,12 +100,28 @@ def checked(told: dict[str, Any]) -> Foreign:
 def value(text: str) -> object:
     """A value of the command line: a number, true, false or null where it reads as one, else the text."""
     try:
-        read = json.loads(text)
-    except ValueError:
+        read = json.loads(text, parse_int=_integer)
+    except (ValueError, RecursionError):
         return text
     if isinstance(read, (dict, list, str)) or (isinstance(read, float) and not math.isfinite(read)):
         return text
     return read
+
+
+def without_secrets(line: bytes) -> str:
+    """A line that was refused, for people to look at: of an object what its keys say is secret, else what looks so."""
+    text = line.decode("utf-8", "backslashreplace")
+    try:
+        told = json.loads(text, parse_int=_integer)
+    except (ValueError, RecursionError):
+        return cleaned(text)
+    return f"{{{Encoder().attributes(told)}}}" if isinstance(told, dict) else cleaned(text)
+
+
+def _integer(digits: str) -> int:
+    if len(digits) > DIGITS:
+        raise ValueError(f"it holds a number of more than {DIGITS:,} digits")
+    return int(digits)
 
 
 def _no_constant(name: str) -> float:
@@ -115,8 +134,9 @@ def _time(text: str | None) -> str | None:
     try:
         if not _TIME.fullmatch(text):
             raise ValueError
-        datetime.strptime(text[:19], "%Y-%m-%dT%H:%M:%S")  # noqa: DTZ007 - only to see whether there is such a time
-    except ValueError:
+        # Only to see whether there is such a time, and such an offset.
+        datetime.fromisoformat(text[:19] + (text[-6:] if text[-1] != "Z" else "+00:00")).astimezone(timezone.utc)
+    except (ValueError, OverflowError):
         raise ValueError("its time is not written as 2026-11-22T14:00:00Z") from None
     return text
 

@@ -8,14 +8,16 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Mapping
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Any, Callable, TypeVar, cast
 
 from ratchet_points import event
 from ratchet_points.caller import place_of
 from ratchet_points.context import Binding, narrowed
 from ratchet_points.drops import tell
-from ratchet_points.recorder import BeforeSend, Options, Recorder
+from ratchet_points.options import BeforeSend, usable
+from ratchet_points.recorder import Recorder
+from ratchet_points.values import shown
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 _FALLBACK_SPOOL = "points-spool"
@@ -58,11 +60,9 @@ def init(
     Raises nothing: what cannot be used is said on standard error, and nothing is recorded.
     """
     global _recorder
-    previous, _recorder = _recorder, None
-    if previous is not None:
-        previous.close()
+    previous, made = _recorder, None
     try:
-        options = _options(
+        options = usable(
             app=app,
             version=version,
             environment=environment,
@@ -78,28 +78,13 @@ def init(
             spool_bytes=spool_bytes,
             segment_bytes=segment_bytes,
         )
-        _recorder = Recorder(options)
+        made = Recorder(options)
     except Exception as error:
         tell(f"init() cannot begin: {error} Nothing is recorded.")
-
-
-def _options(**given: Any) -> Options:
-    """The options, if they can be used. Raises ValueError with a sentence."""
-    options = Options(**given)
-    if not isinstance(options.app, str) or not options.app.strip():
-        raise ValueError("app is the program's name and cannot be empty.")
-    if options.mode not in ("embedded", "memory"):
-        raise ValueError("mode is neither 'embedded' nor 'memory'.")
-    if "://" in options.spool and not (options.mode == "memory" and options.spool.startswith(("http://", "https://"))):
-        raise ValueError("an address as spool has to begin with http:// or https:// and needs mode='memory'.")
-    rates = list(options.sample.values()) if isinstance(options.sample, Mapping) else [options.sample]
-    if not all(isinstance(rate, (int, float)) and 0.0 <= rate <= 1.0 for rate in rates):
-        raise ValueError("sample is a share from 0 to 1, or a dict of such shares by point.")
-    if options.before_send is not None and not callable(options.before_send):
-        raise ValueError("before_send is not callable.")
-    if isinstance(options.redact, str):
-        raise ValueError("redact is True, False or a list of keys.")
-    return options._replace(version=str(options.version), environment=str(options.environment))
+    # Only now: what other threads report meanwhile is still the first one's.
+    _recorder = made
+    if previous is not None:
+        previous.close()
 
 
 def track(
@@ -120,17 +105,25 @@ def track(
     recorder = _recorder
     if recorder is None:
         return _not_begun()
-    try:
-        frame = sys._getframe(stacklevel)
-    except (ValueError, TypeError):
-        frame = sys._getframe()
-    return recorder.record(frame, name, kind, attributes, who, where)
+    return recorder.record(_frame(stacklevel), name, kind, attributes, who, where)
 
 
-def gauge(name: str, value: float, /, *, stacklevel: int = 1, **attributes: object) -> str | None:
+def gauge(
+    name: str,
+    value: float,
+    /,
+    *,
+    who: object | None = None,
+    where: object | None = None,
+    stacklevel: int = 1,
+    **attributes: object,
+) -> str | None:
     """Record a value that goes up and down: ``gauge("queue.size", 17)``. It is the attribute ``value``."""
+    recorder = _recorder
+    if recorder is None:
+        return _not_begun()
     attributes["value"] = value
-    return track(name, kind=event.OPERATION, stacklevel=stacklevel + 1, **cast(Any, attributes))
+    return recorder.record(_frame(stacklevel), name, event.OPERATION, attributes, who, where)
 
 
 def error(
@@ -152,11 +145,9 @@ def error(
         return _not_begun()
     if exception is None:
         exception = sys.exc_info()[1]
-    try:
-        frame = sys._getframe(stacklevel)
-    except (ValueError, TypeError):
-        frame = sys._getframe()
-    return recorder.record(frame, name, event.QUALITY, attributes, who, where, recorder.describe(exception))
+    return recorder.record(
+        _frame(stacklevel), name, event.QUALITY, attributes, who, where, recorder.describe(exception)
+    )
 
 
 def bind(
@@ -171,7 +162,7 @@ def bind(
     What is not given keeps the value that was bound before. The binding follows the context of the thread or the
     asyncio task. ``bind(...).undo()`` ends it where a ``with`` does not fit.
     """
-    trace_id, who, where = (None if value is None else str(value) for value in (trace_id, who, where))
+    trace_id, who, where = (None if value is None else shown(value) for value in (trace_id, who, where))
     return Binding(narrowed(trace_id, who, where, attributes))
 
 
@@ -251,6 +242,14 @@ def close() -> None:
 def recorder() -> Recorder | None:
     """The recorder in force, for the other modules of this package."""
     return _recorder
+
+
+def _frame(stacklevel: int) -> FrameType:
+    """The frame that reports, ``stacklevel`` above the function that was called; that function's if there is none."""
+    try:
+        return sys._getframe(stacklevel + 1)
+    except (ValueError, TypeError, OverflowError):
+        return sys._getframe(1)
 
 
 def _not_begun() -> str | None:

@@ -12,6 +12,7 @@ from collections import deque
 from typing import Protocol
 
 from ratchet_points.drops import Drops
+from ratchet_points.posting import post
 from ratchet_points.segment import SegmentWriter
 from ratchet_points.spool import unframed
 
@@ -58,25 +59,15 @@ class HttpReceiver:
         self._url, self._drops = url, drops
 
     def deliver(self, batch: list[bytes], timeout: float) -> bool:
-        import urllib.error
-        import urllib.request  # only here: it costs more than all the rest of this package
-
-        request = urllib.request.Request(  # noqa: S310 - init() lets only http and https through
-            self._url,
-            data=b"[" + b",".join([unframed(line) for line in batch]) + b"]",
-            headers={"Content-Type": "application/cloudevents-batch+json"},
-        )
         try:
-            with urllib.request.urlopen(request, timeout=timeout):  # noqa: S310
-                return True
-        except urllib.error.HTTPError as error:
-            error.close()
-            if error.code in (408, 429) or error.code >= 500:
-                return False
-            self._drops.count(TURNED_AWAY, len(batch))
-            return True
+            status = post(self._url, [unframed(line) for line in batch], timeout=timeout)
         except Exception:
             return False
+        if status in (408, 429) or status >= 500:
+            return False
+        if not 200 <= status < 300:
+            self._drops.count(TURNED_AWAY, len(batch))
+        return True
 
 
 class MemoryQueue:

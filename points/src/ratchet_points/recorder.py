@@ -6,10 +6,9 @@ import json
 import os
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from time import time_ns
 from types import FrameType
-from typing import Any, Callable, NamedTuple, Optional, Protocol, Union
 from zlib import crc32
 
 from ratchet_points import event
@@ -17,13 +16,12 @@ from ratchet_points.caller import Places
 from ratchet_points.context import Bound, current
 from ratchet_points.drops import Drops, tell
 from ratchet_points.failure import Describer
-from ratchet_points.memory import HttpReceiver, MemoryQueue, SpoolReceiver
-from ratchet_points.segment import SegmentWriter
+from ratchet_points.memory import MemoryQueue
+from ratchet_points.options import Options
+from ratchet_points.sink import sink_of
 from ratchet_points.spool import EVENT_LIMIT, framed, unframed
 from ratchet_points.values import MESSAGE_LIMIT, Encoder
 
-BeforeSend = Callable[[dict[str, Any]], Optional[dict[str, Any]]]
-Sample = Union[float, Mapping[str, float]]
 _UNBOUND = Bound()
 _SEVERITY = ',"severity_text":'  # no value of a host can hold this: its quotes would be escaped
 _NANOSECONDS = 1_000_000_000
@@ -31,40 +29,6 @@ _TOO_LARGE = "an event is larger than 256 KiB"
 _HOOK_FAILED = "before_send failed, or did not return an event"
 _INSIDE_HOOK = "an event was reported inside before_send"
 _INTERNAL = "an unexpected error inside ratchet-points"
-
-
-class Options(NamedTuple):
-    """What ``init()`` was told, made sound.
-
-    ``foreign``: the events are another program's, so this process and its threads say nothing about themselves.
-    ``shared``: this process lives for one event and appends to a segment that it shares with others of its kind.
-    """
-
-    app: str
-    version: str = ""
-    environment: str = ""
-    spool: str = "points-spool"
-    mode: str = "embedded"
-    before_send: BeforeSend | None = None
-    sample: Sample = 1.0
-    redact: bool | Iterable[str] = True
-    region: str | None = None
-    operator: str | None = None
-    with_locals: bool = False
-    with_source: bool = False
-    spool_bytes: int = 1 << 30
-    segment_bytes: int = 1 << 24
-    shared: bool = False
-    foreign: bool = False
-
-
-class Sink(Protocol):
-    """Where a recorder puts its framed events. Nothing here raises."""
-
-    def append(self, line: bytes) -> str | None: ...
-    def check(self) -> None: ...
-    def abandon(self) -> None: ...
-    def close(self) -> None: ...
 
 
 class _Thread(threading.local):
@@ -81,7 +45,7 @@ class Recorder:
     def __init__(self, options: Options) -> None:
         self._options = options
         self.drops = Drops(quiet=options.foreign)
-        self.sink, self._writer = _sink(options, self.drops)
+        self.sink, self._writer = sink_of(options, self.drops)
         self._places = Places()
         self._sites = self._places.sites
         self._encoder = Encoder(options.redact)
@@ -92,7 +56,7 @@ class Recorder:
         self._before_send = options.before_send
         self._append = self.sink.append
         self._second = (0, 0, "")
-        self._become(_identity(options))
+        self._become(event.Identity.of(options.app, options.version, options.environment))
         if not options.foreign:
             self._own(event.STARTED, event.ENVIRONMENT, event.environment_attributes(options.region, options.operator))
 
@@ -165,7 +129,7 @@ class Recorder:
             self._failed(failure)
         return None
 
-    def describe(self, error: BaseException | None, severity: str = "ERROR") -> str:
+    def describe(self, error: object | None, severity: str = "ERROR") -> str:
         """The fragments of an error, with the exception if there is one. Raises nothing."""
         text = event.severity(severity)
         try:
@@ -328,31 +292,3 @@ class Recorder:
         left = sum(self.drops.take().values())
         if left and not self._options.foreign:
             tell(f"{left} events were dropped and could not be reported.")
-
-
-def _sink(options: Options, drops: Drops) -> tuple[Sink, SegmentWriter | None]:
-    """Where events go, and the writer behind the queue if there is one."""
-    is_url = options.spool.startswith(("http://", "https://"))
-    if is_url:
-        return MemoryQueue(HttpReceiver(options.spool, drops), drops), None
-    writer = SegmentWriter(
-        os.path.abspath(options.spool),
-        segment_bytes=options.segment_bytes,
-        spool_bytes=options.spool_bytes,
-        shared=options.shared,
-    )
-    if options.mode == "memory":
-        return MemoryQueue(SpoolReceiver(writer, drops), drops), writer
-    return writer, None
-
-
-def _identity(options: Options) -> event.Identity:
-    return event.Identity(options.app, options.version, options.environment, _host(), 0, "").renewed()
-
-
-def _host() -> str:
-    if hasattr(os, "uname"):
-        return os.uname().nodename
-    import socket
-
-    return socket.gethostname()

@@ -37,7 +37,9 @@ _SHAPES = (
     (
         re.compile(
             rf"((?:{_WORDS})[\w-]{{0,40}}\\?[\"']?\s{{0,4}}(?:=|:)\s{{0,4}})"
-            r"(?:\\?\"[^\"]{1,2000}\"|'[^']{1,2000}'|[^\s,;&\"'}{)\]]{1,2000})",
+            # In quotation marks (JSON's own, or those of JSON inside of JSON), which a cut text may not close.
+            r"(?:\\\"(?:(?!\\\").){1,20000}(?:\\\")?|\"(?:[^\"\\]|\\.){1,20000}\"?|'[^']{1,20000}'?"
+            r"|[^\s,;&\"'}{)\]]{1,2000})",
             re.IGNORECASE,
         ),
         rf"\1{REDACTED}",

@@ -23,6 +23,8 @@ SPOOL_BYTES = 1024 * 1024 * 1024
 FULL = "the spool has reached its limit"
 CANNOT_OPEN = "the spool cannot be written"
 CANNOT_WRITE = "the disk is full or failing"
+UNWRITTEN = frozenset((FULL, CANNOT_OPEN, CANNOT_WRITE))
+"""The reasons that say something of the disk, not of the event."""
 _RETRY_SECONDS = 1.0
 _LOOKED_AT = 2000
 _FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)

@@ -7,6 +7,7 @@ between sends that batch again. Whoever counts them recognises them by source an
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import random
@@ -89,13 +90,16 @@ class Cursor:
     def save(self) -> None:
         """Raises OSError."""
         temporary = f"{self._path}.{os.getpid()}"
-        number = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o640)
         try:
-            os.write(number, json.dumps({"positions": self.positions}, indent=1).encode())
-            os.fsync(number)
-        finally:
-            os.close(number)
-        os.replace(temporary, self._path)
+            with open(temporary, "wb", opener=lambda path, flags: os.open(path, flags, 0o640)) as file:
+                file.write(json.dumps({"positions": self.positions}, indent=1).encode())
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, self._path)
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+            raise
 
 
 def _positions(content: bytes) -> dict[str, int]:
@@ -119,7 +123,7 @@ class Shipper:
         *,
         policy: Policy = _AS_IT_IS,
         say: Callable[[str], None] = print,
-        refuse: Callable[[bytes, str], None] = lambda text, reason: None,
+        refuse: Callable[[str, str], None] = lambda text, reason: None,
         report_drops: Callable[[int, str], None] = lambda count, reason: None,
     ) -> None:
         """``refuse`` keeps the text of an event that cannot be delivered, with the reason.
@@ -193,13 +197,24 @@ class Shipper:
             return False
         for line in batch:
             if isinstance(line, spool.Damaged):
-                self._refuse(_bytes_of(self.folder, line), "it is damaged: torn by a kill or a full disk")
+                self._refuse(_shown(_bytes_of(self.folder, line)), "it is damaged: torn by a kill or a full disk")
         for event, reason in rejected:
-            self._refuse(event.text, reason)
+            self._refuse(_shown(event.text), reason)
         for line in batch:
             self._cursor.positions[line.segment] = line.next_offset
-        self._cursor.save()
+        self._save()
         return True
+
+    def _save(self) -> None:
+        """Save the cursor. Raises OSError."""
+        try:
+            self._cursor.save()
+        except OSError as fault:
+            if fault.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            # Only shipping empties a full disk: what was delivered goes first, which leaves room for the cursor.
+            self._make_room()
+            self._cursor.save()
 
     def _until_it_works(self, action: Callable[[], None]) -> bool:
         """Try without end, more and more seldom. False if the shipper was stopped meanwhile."""
@@ -258,6 +273,10 @@ class Shipper:
 def _held(folder: str) -> int:
     with os.scandir(folder) as entries:
         return sum(entry.stat(follow_symlinks=False).st_size for entry in entries if entry.name.endswith(spool.SUFFIX))
+
+
+def _shown(text: bytes) -> str:
+    return text.decode("utf-8", "backslashreplace")
 
 
 def _bytes_of(folder: str, line: spool.Damaged) -> bytes:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from ratchet_points.posting import post
 from ratchet_points.ship import Rejected, Unavailable, Unusable
 from ratchet_points.spool import Event
 
@@ -91,9 +92,16 @@ class KafkaTarget:
         for error in failed.values():
             if not _is_about_the_event(error):
                 raise self._unavailable(error.name())
-        return [Rejected(batch[number], f"the broker refused it: {failed[number].name()}") for number in sorted(failed)]
+        if len(batch) == 1:
+            return [Rejected(batch[0], f"the broker refused it: {error.name()}") for error in failed.values()]
+        # Brokers judge the messages of a request together: which of them is too large shows by itself alone.
+        again = [batch[number] for number in sorted(failed)]
+        middle = len(again) // 2 if len(again) == len(batch) else len(again)
+        return [rejected for part in (again[:middle], again[middle:]) if part for rejected in self.deliver(part)]
 
     def _produce(self, producer: Producer, event: Event, on_delivery: Any) -> None:
+        from confluent_kafka import KafkaException
+
         while True:
             try:
                 producer.produce(
@@ -106,6 +114,11 @@ class KafkaTarget:
                 return
             except BufferError:
                 producer.poll(0.1)
+            except KafkaException as fault:
+                if not _is_about_the_event(fault.args[0]):
+                    raise
+                on_delivery(fault.args[0], None)  # larger than message.max.bytes, and never sent
+                return
 
     def _unavailable(self, why: str) -> Unavailable:
         """Begin anew next time: what a producer still holds would be sent beside the same batch's next try."""
@@ -132,7 +145,7 @@ class HttpTarget:
         if not url.startswith(("http://", "https://")):
             raise Unusable("the address of an endpoint begins with http:// or https://")
         self._url = url
-        self._headers = {"Content-Type": "application/cloudevents-batch+json"}
+        self._headers = {}
         if authorization := os.environ.get("POINTS_HTTP_AUTHORIZATION"):
             self._headers["Authorization"] = authorization
 
@@ -153,18 +166,10 @@ class HttpTarget:
 
     def _post(self, batch: list[Event]) -> int | None:
         """None if they were taken, else the status. Raises Unavailable."""
-        import urllib.error
-        import urllib.request
-
-        body = b"[" + b",".join([event.text for event in batch]) + b"]"
-        request = urllib.request.Request(self._url, data=body, headers=self._headers)  # noqa: S310 - see __init__
         try:
-            with urllib.request.urlopen(request, timeout=_ANSWER_SECONDS):  # noqa: S310
-                return None
-        except urllib.error.HTTPError as error:
-            error.close()
-            return error.code
+            status = post(self._url, [event.text for event in batch], timeout=_ANSWER_SECONDS, headers=self._headers)
         except Exception as error:
             raise Unavailable(f"the endpoint cannot be reached ({type(error).__name__})") from None
+        return None if 200 <= status < 300 else status
 
     def close(self) -> None: ...

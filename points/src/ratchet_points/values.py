@@ -7,8 +7,8 @@ import enum
 import itertools
 import reprlib
 from collections.abc import Iterable, Mapping
-from json.encoder import encode_basestring_ascii as quoted
 
+from ratchet_points.event import quoted, sound
 from ratchet_points.redaction import REDACTED, cleaned, is_card, names_secret, suspicious
 
 ATTRIBUTES = 128
@@ -59,7 +59,7 @@ class Encoder:
 
     def _unknown(self, key: object, value: object, depth: int = 0) -> str:
         """A member of an object whose key is new, and from then on remembered, or names a secret."""
-        name = _sound(str(key))[:TEXT_LIMIT]
+        name = sound(shown(key))[:TEXT_LIMIT]
         prefix = f"{quoted(name)}:"
         if self.redacts and names_secret(name, self._more):
             # Whether there is one is no secret.
@@ -71,7 +71,7 @@ class Encoder:
 
     def label(self, value: object) -> str:
         """A value as quoted JSON text, whatever its type."""
-        return (self._texts.get(value) if type(value) is str else None) or self.text(str(value))
+        return (self._texts.get(value) if type(value) is str else None) or self.text(shown(value))
 
     def text(self, value: str, limit: int = TEXT_LIMIT) -> str:
         """A text as quoted JSON, cut at ``limit`` characters and cleaned of secrets."""
@@ -79,7 +79,7 @@ class Encoder:
             # A secret that the cut goes through would no longer be recognised: clean first what is kept and a bit more.
             value = self._cleaned(value[: 2 * limit])[:limit] + "…"
         clean = self._cleaned(value)
-        encoded = quoted(_sound(clean))
+        encoded = quoted(clean)
         if len(value) <= _CACHED_LENGTH and clean is value:
             if len(self._texts) >= _CACHED:
                 self._texts.clear()
@@ -106,7 +106,10 @@ class Encoder:
             return _float_text(number) if number - number == 0 else f'"{number}"'
         if isinstance(value, (bytes, bytearray, memoryview)):
             return f'"{len(value)} bytes"'
-        return self._compound(value, depth)
+        try:
+            return self._compound(value, depth)
+        except Exception:
+            return quoted(_unshown(value))
 
     def _integer(self, value: int) -> str:
         if not -(2**63) <= value < 2**64:
@@ -130,7 +133,7 @@ class Encoder:
         return self.text(_short.repr(value))
 
     def _member(self, key: object, value: object, depth: int) -> str:
-        name = str(key)
+        name = shown(key)
         prefix = self._keys.get(name)
         return self._unknown(name, value, depth + 1) if prefix is None else prefix + self._any(value, depth + 1)
 
@@ -139,8 +142,13 @@ def _first(items: Iterable[object]) -> Iterable[object]:
     return itertools.islice(items, ITEMS)
 
 
-def _sound(text: str) -> str:
-    """The text without lone surrogates, which are no Unicode and which many readers of JSON refuse."""
-    if text.isascii():
-        return text
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+def shown(value: object) -> str:
+    """What ``str()`` says of a value, or that it says nothing: an object of the host may raise when it is asked."""
+    try:
+        return str(value)
+    except Exception:
+        return _unshown(value)
+
+
+def _unshown(value: object) -> str:
+    return f"({type(value).__name__}: it cannot be shown)"
