@@ -6,7 +6,7 @@ Whatever does not fit is refused with a reason in plain words that never quotes 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Any
 
@@ -25,6 +25,7 @@ _KEY_MEMBERS = {
 }
 _ERRORS = frozenset(("ERROR", "FATAL"))
 _LARGEST = 2**63 - 1
+_EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 
 _Name = Annotated[str, Meta(min_length=1, max_length=200)]
 _Text = Annotated[str, Meta(min_length=1, max_length=2000)]
@@ -79,7 +80,7 @@ _decoder = msgspec.json.Decoder(Event)
 
 
 def decoded(text: bytes, latest: datetime) -> Event:
-    """The event in ``text``. Raises Refused, also where its time is after ``latest``."""
+    """The event in ``text``. Raises Refused, also where its time is after ``latest`` or before 1970."""
     try:
         event = _decoder.decode(text)
     except msgspec.ValidationError as fault:
@@ -92,6 +93,8 @@ def decoded(text: bytes, latest: datetime) -> Event:
         raise Refused("its type is no printable text")
     if event.time > latest:
         raise Refused("its time lies in the future")
+    if event.time < _EARLIEST:
+        raise Refused("its time lies before 1970")
     return event
 
 

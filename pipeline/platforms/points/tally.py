@@ -31,6 +31,8 @@ _MINUTES_KEPT = 10
 _DAY_MS = 86_400_000
 _LARGEST = 2**63 - 1
 _NOTHING = EventSpec()
+_KNOWN = (None, None)
+"""The title and first time of an item that stands in the accepted snapshot, which they are taken from."""
 
 
 def counted(
@@ -80,6 +82,9 @@ class _Tally:
     def _item(self, item: str, title: str, since: datetime | None) -> dict[str, int]:
         if item not in self._counts:
             self._counts[item] = {}
+            self._described[item] = (title, since)
+        elif since is not None and (known := self._described.get(item, _KNOWN)[1]) is not None and since < known:
+            # New in this capture, which reads the segments of programs that ran at the same time one by one.
             self._described[item] = (title, since)
         return self._counts[item]
 
@@ -262,7 +267,7 @@ class _Tally:
 
     def _columns(self, counters: list[str]) -> Columns:
         items = sorted(self._counts)
-        described = [self._described.get(item, (None, None)) for item in items]
+        described = [self._described.get(item, _KNOWN) for item in items]
         columns: Columns = {name: [None] * len(items) for name in ITEM_FIELDS}
         columns |= {"item_id": items, "title": [t for t, _ in described], "published_at": [s for _, s in described]}
         return columns | {counter: [self._counts[item].get(counter) for item in items] for counter in counters}

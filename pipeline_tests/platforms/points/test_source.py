@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -81,6 +82,27 @@ def test_an_error_is_an_item_by_its_place_with_its_version_and_when_it_came_firs
         rows[PLACE]["title"],
         rows[PLACE]["published_at"],
     )
+
+
+def test_of_two_programs_the_one_that_met_an_error_first_says_when_and_in_which_version(tmp_path: Path) -> None:
+    told = Told.under(tmp_path)
+    told.program.reports(error(1, at=500, version="2.0"), event("page.viewed", 2, at=500))
+    other = replace(told.program, name="20261122T150000000000Z-2-b-000001.points")
+    other.reports(error(1, run="r2", at=300, version="1.9"), event("page.viewed", 2, run="r2", at=300))
+    assert told.hour(0)
+    rows = told.rows()
+    assert str(rows[PLACE]["title"]).endswith("first seen 2026-11-22 14:12 UTC in 1.9")
+    assert rows[PLACE]["published_at"] == rows["point:page.viewed"]["published_at"] == MOMENT - timedelta(minutes=5)
+
+
+@pytest.mark.parametrize("time", ["0001-01-01T00:00:00+14:00", "1969-12-31T23:59:59Z"])
+def test_a_time_before_computers_is_refused_and_holds_up_nothing(tmp_path: Path, time: str) -> None:
+    told = Told.under(tmp_path)
+    told.program.reports(event(), error(2) | {"time": time})
+    assert told.hour(0)
+    assert (told.reading()["malformed"], told.counts()[PAID]["events"]) == (1, 1)
+    [record] = told.refused_records()
+    assert record.rows[0]["reason"] == "its time lies before 1970"
 
 
 def test_rules_judge_events_as_any_counter(tmp_path: Path) -> None:
