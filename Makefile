@@ -51,9 +51,15 @@ format: setup ## Format the code and make the generated documents again.
 	@$(BIN)/ruff format .
 	@$(BIN)/python docs/generate.py
 
-bench: setup ## Measure, each figure beside its floor or peer in the same run.
+# Only the comparison in points/bench imports these; beside Ratchet's own libraries they could change its versions.
+build/peers/installed: points/bench/peers.lock | setup
+	@echo "Installing the libraries that points is measured beside ..."
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes --upgrade --target build/peers -r $< \
+	  && touch $@ || echo "They cannot be installed here, and are left out."
+
+bench: setup build/peers/installed ## Measure, each figure beside its floor or peer in the same run.
 	@$(BIN)/python -m pipeline_tests.bench
-	@cd points && ../$(BIN)/python -m bench
+	@cd points && PYTHONPATH=../build/peers ../$(BIN)/python -m bench
 
 torture: setup ## Kill captures, messages and writers of events with kill -9; bend every platform's replies.
 	@$(BIN)/python -m pipeline_tests.torture
@@ -63,6 +69,7 @@ torture: setup ## Kill captures, messages and writers of events with kill -9; be
 lock: setup ## Compile requirements.lock anew from pyproject.toml.
 	@$(BIN)/python -m pip install --quiet uv
 	@$(BIN)/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes --no-strip-extras --quiet -o requirements.lock
+	@cd points && ../$(BIN)/uv pip compile --group pyproject.toml:bench --universal --python-version 3.11 --generate-hashes --no-strip-extras --quiet -o bench/peers.lock
 
 clean: ## Remove what was installed and built; the data stays.
 	@rm -rf .venv build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -52,6 +52,9 @@ ASKED_FOR = {
     "kill -9",
     "channel down",
     "second daemon",
+    "error that grows",
+    "malformed events",
+    "spool gone",
 }
 NEED_MOUNTS = {"disk full", "lake full", "Dagster's database full", "read-only lake"}
 PATIENCE_SECONDS = 900

@@ -15,6 +15,7 @@ from pipeline.core.hours import Hour
 from pipeline.drill.daemons import daemon_faults
 from pipeline.drill.faults import Fault, NotHere, Outcome, content_faults, platform_faults
 from pipeline.drill.mishaps import control, machine_faults
+from pipeline.drill.programs import program_faults
 from pipeline.drill.stage import Prepared, Subject, prepare
 
 
@@ -30,7 +31,14 @@ class Row:
 
 def all_faults() -> list[Fault]:
     """In the order of the table. The control comes first: nothing is wrong, and nothing is told."""
-    return [control(), *platform_faults(), *content_faults(), *machine_faults(), *daemon_faults()]
+    return [
+        control(),
+        *platform_faults(),
+        *content_faults(),
+        *program_faults(),
+        *machine_faults(),
+        *daemon_faults(),
+    ]
 
 
 def chosen_faults(names: Sequence[str]) -> list[Fault]:

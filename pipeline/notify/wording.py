@@ -14,6 +14,8 @@ from pipeline.core.hours import parse_time
 from pipeline.core.text import plain
 
 MAX_LINES = 10
+MAX_TITLE = 240
+"""An error is told by a title of up to 200 characters, in which ``plain`` then puts some invisible ones."""
 MAX_ITEM_LINES = 1_300
 """Characters of all item lines. With what stands around them a message stays below Discord's 2,000."""
 
@@ -94,7 +96,7 @@ def _item_line(crossings: Sequence[Mapping[str, Any]]) -> str:
             milestones.add(crossing["counter"])
         marks.append(_mark(crossing))
     first = crossings[0]
-    title = plain(first["title"] or "", 80) or plain(first["item_id"], 80)
+    title = plain(first["title"] or "", MAX_TITLE) or plain(first["item_id"], MAX_TITLE)
     return f"- {shorten('; '.join(marks), 200, placeholder=' …')}: “{title}”"
 
 

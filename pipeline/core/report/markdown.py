@@ -9,6 +9,7 @@ from pipeline.core.records import Coverage, Report
 from pipeline.core.text import plain
 
 REVISIONS_NAMED = 25
+_TITLE_LENGTH = 240
 
 
 def report_text(report: Report) -> str:
@@ -78,7 +79,7 @@ def _crossings(report: Report) -> str:
         ("item", "rule", "mark", "value", "before"),
         (
             (
-                plain(c.title or c.item_id),
+                plain(c.title or c.item_id, _TITLE_LENGTH),
                 plain(c.rule),
                 _number(c.threshold),
                 _number(c.value),
@@ -94,14 +95,17 @@ def _movers(report: Report) -> str:
         return "Nothing moved, or nothing is known to have moved."
     return _table(
         ("item", "counter", "gained", "now"),
-        ((plain(m.title or m.item_id), m.counter, _number(m.delta), _number(m.value)) for m in report.top_movers),
+        (
+            (plain(m.title or m.item_id, _TITLE_LENGTH), m.counter, _number(m.delta), _number(m.value))
+            for m in report.top_movers
+        ),
     )
 
 
 def _revisions(report: Report) -> str:
     rows = (
         (
-            plain(r.title or r.item_id),
+            plain(r.title or r.item_id, _TITLE_LENGTH),
             r.counter,
             r.day.isoformat(),
             "none" if r.before is None else f"{r.before:,}",

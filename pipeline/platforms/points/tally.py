@@ -287,11 +287,17 @@ def _place(event: Event) -> str | None:
 
 
 def _place_title(event: Event) -> str:
+    """Below 200 characters, so that no message cuts off since when an error is known, and in which version."""
     data = event.data
-    what = data.exception or event.name
-    file = "/".join(data.file.split("/")[-2:])
+    what, function = _end(data.exception or event.name, 50), _end(data.function, 40) or "?"
+    file = _end("/".join(data.file.split("/")[-2:]), 40)
     since = f"{event.time.astimezone(UTC):%Y-%m-%d %H:%M} UTC" + (f" in {data.version}" if data.version else "")
-    return f"{what[:150]} at {file[-150:]}:{data.line} in {data.function[-100:] or '?'}, first seen {since[:60]}"
+    return f"{what} at {file}:{str(data.line)[:9]} in {function}, first seen {since[:50]}"
+
+
+def _end(text: str, length: int) -> str:
+    """The end of a text, where names of files, types and functions are most their own."""
+    return text if len(text) <= length else f"…{text[1 - length :]}"
 
 
 def _counts_as_conversion(spec: ConversionSpec, first: int, moment: int) -> bool:

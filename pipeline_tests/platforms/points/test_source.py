@@ -16,11 +16,13 @@ from pipeline.core import history
 from pipeline.core.corrections import decide
 from pipeline.core.errors import ConfigError, LakeFault, TransportFault
 from pipeline.core.hours import Hour
-from pipeline.core.lake import RAW, VALIDATED
+from pipeline.core.lake import RAW, VALIDATED, encode_json
 from pipeline.core.model import Bounds, Rule, RuleKind
 from pipeline.core.observe import RecordedClock, observe
+from pipeline.core.report.markdown import report_text
 from pipeline.core.sources import read_source
 from pipeline.core.trial import try_source
+from pipeline.notify.wording import crossings_message
 from pipeline_tests.platforms.points.parts import MOMENT, Program, Told, error, event, line
 
 PAID = "point:checkout.paid"
@@ -93,6 +95,22 @@ def test_of_two_programs_the_one_that_met_an_error_first_says_when_and_in_which_
     rows = told.rows()
     assert str(rows[PLACE]["title"]).endswith("first seen 2026-11-22 14:12 UTC in 1.9")
     assert rows[PLACE]["published_at"] == rows["point:page.viewed"]["published_at"] == MOMENT - timedelta(minutes=5)
+
+
+def test_names_of_any_length_leave_room_for_since_when_and_in_which_version(tmp_path: Path) -> None:
+    """Wherever the title of an error is shown, in the report and in a message."""
+    told = Told.under(tmp_path, rules=(Rule("errors_here", RuleKind.GAINED, (0.0,)),))
+    told.program.reports(event())
+    assert told.hour(0)
+    long = {"file": f"/srv/{'long/' * 50}{'x' * 90}/orders.py", "function": f"{'shop.' * 50}pay", "line": 10**30}
+    told.program.reports(error(2, at=3000, exception=f"{'pool.' * 50}Full", version="2026.11.22+build7", **long))
+    assert told.hour(1)
+    since = "first seen 2026-11-22 14:57 UTC in 2026.11.22+build7"
+    [mover] = [mover for mover in told.report(1).top_movers if mover.counter == "errors_here"]
+    assert str(mover.title).endswith(since)
+    content = json.loads(encode_json(told.report(1)))
+    for text in (report_text(told.report(1)), crossings_message(content).body):
+        assert since in text.replace("\N{WORD JOINER}", "")
 
 
 @pytest.mark.parametrize("time", ["0001-01-01T00:00:00+14:00", "1969-12-31T23:59:59Z"])
