@@ -51,15 +51,16 @@ format: setup ## Format the code and make the generated documents again.
 	@$(BIN)/ruff format .
 	@$(BIN)/python docs/generate.py
 
-# Only the comparison in points/bench imports these; beside Ratchet's own libraries they could change its versions.
+# Only the comparison in points/bench imports these. In .venv they would change the versions of Ratchet's own libraries.
 build/peers/installed: points/bench/peers.lock | setup
 	@echo "Installing the libraries that points is measured beside ..."
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes --upgrade --target build/peers -r $< \
+	@$(BIN)/python -m venv build/peers
+	@build/peers/bin/python -m pip install -qq --disable-pip-version-check --require-hashes -r $< \
 	  && touch $@ || echo "They cannot be installed here, and are left out."
 
 bench: setup build/peers/installed ## Measure, each figure beside its floor or peer in the same run.
 	@$(BIN)/python -m pipeline_tests.bench
-	@cd points && PYTHONPATH=../build/peers ../$(BIN)/python -m bench
+	@cd points && PYTHONPATH=src ../build/peers/bin/python -m bench
 
 torture: setup ## Kill captures, messages and writers of events with kill -9; bend every platform's replies.
 	@$(BIN)/python -m pipeline_tests.torture
