@@ -13,7 +13,8 @@ from pipeline.core.errors import ConfigError, RatchetError
 if TYPE_CHECKING:
     from pipeline.notify.delivery import Delivery
 
-_SECONDS, _LONGEST_SECONDS = 1.0, 60.0
+_SECONDS, _LONGEST_SECONDS = 1.0, 8.0
+"""Also right after a fault of the spool or the broker a rise is told within ten seconds."""
 
 
 @click.command()
@@ -53,7 +54,7 @@ def _watch(look: Callable[[], list[Delivery]]) -> None:
             raise
         except RatchetError as fault:
             if fault.what != said:
-                click.echo(f"{fault.what} Trying until it works.", err=True)
+                click.echo(f"{fault.what.rstrip('.')}. Trying until it works.", err=True)
             said, wait = fault.what, min(_LONGEST_SECONDS, 2 * wait)
         else:
             said, wait = "", _SECONDS

@@ -41,7 +41,7 @@ Stamp = tuple[str, tuple[int, int, int] | None]
 
 @dataclass
 class Watcher:
-    """One source that is a feed and has rules per minute. Raises ConfigError where it is not."""
+    """One source that is a feed, has rules per minute and somebody to tell. Raises ConfigError where it has not."""
 
     lake: SourceLake
     source: Source
@@ -59,6 +59,11 @@ class Watcher:
             raise ConfigError(
                 f"{self.source.name} has nothing to watch between the hours.",
                 "Watch a source of points with a rule such as: {counter: errors, rate_above: 50, per: minute}",
+            )
+        if not self.source.notify:
+            raise ConfigError(
+                f"{self.source.name} has nobody whom the watcher could tell.",
+                "Name an address under 'notify' in its YAML.",
             )
         self._feed = self.source.platform
 

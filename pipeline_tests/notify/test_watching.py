@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -164,6 +165,21 @@ def test_a_source_without_a_rate_per_minute_has_nothing_to_watch(tmp_path: Path)
         Watcher(told.lake, told.source, lambda: MOMENT)
 
 
+def test_a_source_without_a_channel_has_nobody_to_tell(tmp_path: Path) -> None:
+    told = Told.under(tmp_path, rules=(PER_MINUTE,))
+    with pytest.raises(ConfigError, match="nobody whom the watcher could tell"):
+        Watcher(told.lake, told.source, lambda: MOMENT)
+
+
+def test_a_spool_that_is_not_there_yet_is_said_once_and_waited_for(tmp_path: Path) -> None:
+    with watching(tmp_path) as (process, receiver):
+        assert process.stderr is not None
+        said = process.stderr.readline().decode()
+        assert said.endswith("cannot be read: No such file or directory. Trying until it works.\n")
+        report_errors(tmp_path / "spool")
+        receiver.wait_for(1, seconds=20)
+
+
 PROGRAM = """
 import sys
 import ratchet_points as points
@@ -174,12 +190,21 @@ for number in range(130):  # at least 65 in one minute, wherever it changes
 """
 
 
-def test_the_command_tells_of_a_program_within_ten_seconds(tmp_path: Path) -> None:
+def report_errors(spool: Path) -> None:
+    subprocess.run(
+        [sys.executable, "-c", PROGRAM, spool],
+        env=os.environ | {"PYTHONPATH": str(ROOT / "points" / "src")},
+        check=True,
+    )
+
+
+@contextmanager
+def watching(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], Receiver]]:
+    """`ratchet watch` of a source that reads ``spool``, and the receiver of its messages."""
     with receiving(tmp_path / "path") as receiver:
         project = tmp_path / "project"
         file = project / "defs" / "shop" / "defs.yaml"
         file.parent.mkdir(parents=True)
-        (tmp_path / "spool").mkdir()
         attributes = {
             "source": "shop",
             "platform": {"kind": "points", "spool": str(tmp_path / "spool")},
@@ -189,16 +214,18 @@ def test_the_command_tells_of_a_program_within_ten_seconds(tmp_path: Path) -> No
         file.write_text(yaml.safe_dump({"type": "pipeline.components.CounterSource", "attributes": attributes}))
         environment = os.environ | {"RATCHET_DEFS": str(project / "defs"), "RATCHET_DATA": str(project / "data")}
         command = [sys.executable, "-c", "from pipeline.cli import main; main()", "watch", "shop"]
-        with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) as watching:
-            assert watching.stdout is not None
-            assert watching.stdout.readline() == b"Watching shop. Stop with Ctrl-C.\n"
-            subprocess.run(
-                [sys.executable, "-c", PROGRAM, tmp_path / "spool"],
-                env=os.environ | {"PYTHONPATH": str(ROOT / "points" / "src")},
-                check=True,
-            )
+        with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"Watching shop. Stop with Ctrl-C.\n"
             try:
-                receiver.wait_for(1, seconds=10)
+                yield process, receiver
             finally:
-                watching.terminate()
+                process.terminate()
+
+
+def test_the_command_tells_of_a_program_within_ten_seconds(tmp_path: Path) -> None:
+    (tmp_path / "spool").mkdir()
+    with watching(tmp_path) as (_, receiver):
+        report_errors(tmp_path / "spool")
+        receiver.wait_for(1, seconds=10)
         assert "errors per minute, more than 50" in receiver.posts[0][1]["message"]
