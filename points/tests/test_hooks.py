@@ -44,7 +44,9 @@ def test_uncaught_exceptions_of_program_and_threads(run: Callable[..., Any], lak
     done = run("""
         import threading
         points.init(app="a", spool=SPOOL)
+        points.report_uncaught(threads=False)
         points.report_uncaught()
+        points.report_uncaught()  # counts nothing twice
         def work():
             raise KeyError("in a thread")
         thread = threading.Thread(target=work)
@@ -81,6 +83,7 @@ def test_tasks_that_nobody_awaits(begin: Callable[..., Any]) -> None:
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(lambda _, context: seen.append(context["message"]))
         points.report_asyncio()
+        points.report_asyncio()  # counts nothing twice
         loop.call_soon(lambda: 1 / 0)
         await asyncio.sleep(0)
         await asyncio.sleep(0)

@@ -7,7 +7,7 @@ import logging
 import sys
 import threading
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Callable
 
 from ratchet_points import event, interface
 from ratchet_points.caller import function_of, path_of
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import asyncio
 
 UNCAUGHT, UNCAUGHT_THREAD, UNCAUGHT_TASK = "uncaught.exception", "uncaught.thread", "uncaught.task"
+_OURS = "_reports_to_ratchet_points"
+_installed: set[Callable[[], None]] = set()
 _SEVERITIES = ((logging.CRITICAL, "FATAL"), (logging.ERROR, "ERROR"), (logging.WARNING, "WARN"), (logging.INFO, "INFO"))
 
 
@@ -55,7 +57,22 @@ class LoggingHandler(logging.Handler):
 
 
 def report_uncaught(*, threads: bool = True) -> None:
-    """Report exceptions that end the program, or a thread of it. What Python printed before, it prints still."""
+    """Report exceptions that end the program, or a thread of it. What Python printed before, it prints still.
+
+    Called again it changes nothing: an exception would otherwise be counted twice.
+    """
+    _once(_report_uncaught_in_the_program)
+    if threads:
+        _once(_report_uncaught_in_threads)
+
+
+def _once(install: Callable[[], None]) -> None:
+    if install not in _installed:
+        _installed.add(install)
+        install()
+
+
+def _report_uncaught_in_the_program() -> None:
     before = sys.excepthook
 
     def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
@@ -64,8 +81,6 @@ def report_uncaught(*, threads: bool = True) -> None:
         before(kind, error, trace)
 
     sys.excepthook = hook
-    if threads:
-        _report_uncaught_in_threads()
 
 
 def _report_uncaught_in_threads() -> None:
@@ -82,12 +97,14 @@ def _report_uncaught_in_threads() -> None:
 def report_asyncio(loop: asyncio.AbstractEventLoop | None = None) -> None:
     """Report exceptions of tasks and callbacks that nobody awaited. Without ``loop``, those of the running one.
 
-    Raises RuntimeError if no loop is given and none is running.
+    Raises RuntimeError if no loop is given and none is running. Called again for a loop it changes nothing.
     """
     import asyncio
 
     loop = loop or asyncio.get_running_loop()
     before = loop.get_exception_handler()
+    if getattr(before, _OURS, False):
+        return
 
     def handler(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         error = context.get("exception")
@@ -98,6 +115,7 @@ def report_asyncio(loop: asyncio.AbstractEventLoop | None = None) -> None:
         else:
             loop.default_exception_handler(context)
 
+    setattr(handler, _OURS, True)
     loop.set_exception_handler(handler)
 
 
