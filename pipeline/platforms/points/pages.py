@@ -60,6 +60,29 @@ class End(msgspec.Struct):
     places: dict[str, Reach]
 
 
+class Room:
+    """How much a capture may still hold, beside the page of its end.
+
+    One page of records always fits: under a bound that is smaller than a page reading would else never go on.
+    """
+
+    def __init__(self, max_pages: int, max_bytes: int) -> None:
+        self._pages, self._bytes = max(1, max_pages - 1), max_bytes
+        self._is_empty = True
+
+    @property
+    def is_full(self) -> bool:
+        return self._pages <= 0 or self._bytes <= 0
+
+    def take(self, body: bytes) -> bool:
+        """False if it does not fit; nothing does from then on, so that records stay in order."""
+        if self.is_full or (len(body) > self._bytes and not self._is_empty):
+            self._bytes = 0
+            return False
+        self._pages, self._bytes, self._is_empty = self._pages - 1, self._bytes - len(body), False
+        return True
+
+
 def records_page(kind: str, stretch: Stretch, body: bytes, now: datetime) -> Page:
     return Page(
         f"READ {stretch.place} {stretch.first} {stretch.next}", HTTPStatus.OK, {"content-type": kind}, now, body

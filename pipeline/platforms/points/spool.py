@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 
 from pipeline.core.errors import TransportFault
-from pipeline.platforms.points.pages import SEGMENT, Reach, Stretch, end_page, judged_line, records_page
+from pipeline.platforms.points.pages import SEGMENT, Reach, Room, Stretch, end_page, judged_line, records_page
 from pipeline.platforms.protocol import Page
 
 SUFFIX = ".points"
@@ -45,16 +45,14 @@ def read_on(
     where the spool cannot be read.
     """
     places: dict[str, Reach] = {}
-    pages_left, bytes_left = max_pages - 1, max_bytes
+    room = Room(max_pages, max_bytes)
     for name in _segments(folder):
         reach = places[name] = _reach(folder / name, positions.get(name, 0))
-        if pages_left <= 0 or bytes_left <= 0 or reach.end <= reach.first:
+        if room.is_full or reach.end <= reach.first:
             continue
         for stretch, body in _stretches(folder / name, reach):
-            if pages_left <= 0 or len(body) > bytes_left:
-                bytes_left = 0  # a later segment would otherwise be read before the rest of this one
+            if not room.take(body):
                 break
-            pages_left, bytes_left = pages_left - 1, bytes_left - len(body)
             reach.next = stretch.next
             yield records_page(SEGMENT, stretch, body, now())
     yield end_page(places, now())

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from pipeline.core.errors import ConfigError, DeadSession, TransportFault
-from pipeline.platforms.points.pages import MESSAGES, Reach, Stretch, end_page, message_line, records_page
+from pipeline.platforms.points.pages import MESSAGES, Reach, Room, Stretch, end_page, message_line, records_page
 from pipeline.platforms.points.settings import TopicSpec
 from pipeline.platforms.protocol import Page
 
@@ -38,16 +38,14 @@ def read_on(
         places = {
             f"{spec.topic}/{number}": _reach(consumer, spec, number, positions) for number in _numbers(consumer, spec)
         }
-        pages_left, bytes_left = max_pages - 1, max_bytes
+        room = Room(max_pages, max_bytes)
         for place, reach in places.items():
             for stretch, body in _stretches(consumer, spec, place, reach):
-                if pages_left <= 0 or len(body) > bytes_left:
-                    bytes_left = 0
+                if not room.take(body):
                     break
-                pages_left, bytes_left = pages_left - 1, bytes_left - len(body)
                 reach.next = stretch.next
                 yield records_page(MESSAGES, stretch, body, now())
-            if pages_left <= 0 or bytes_left <= 0:
+            if room.is_full:
                 break
         yield end_page(places, now())
 

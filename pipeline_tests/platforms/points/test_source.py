@@ -261,6 +261,18 @@ def test_what_exceeds_the_bounds_is_left_for_the_next_capture(tmp_path: Path) ->
     assert told.reading(2)["behind"] == 0
 
 
+@pytest.mark.parametrize("bounds", [Bounds(max_bytes=1000), Bounds(max_pages=1)])
+def test_under_bounds_smaller_than_a_page_reading_goes_on_page_by_page(tmp_path: Path, bounds: Bounds) -> None:
+    told = Told.under(tmp_path, bounds=bounds)
+    told.program.reports(*[event(number=number, filling="x" * 1000) for number in range(1500)])
+    behind = []
+    for number in range(3):
+        assert told.hour(number)
+        behind.append(told.reading(number)["behind"])
+    assert behind == sorted(behind, reverse=True)
+    assert (told.counts(2)[PAID]["events"], behind[-1]) == (1500, 0)
+
+
 def test_a_refused_capture_loses_nothing(tmp_path: Path) -> None:
     narrow = {"events": {"checkout.paid": {"distinct": ["who"]}}, "max_keys": 2}
     told = Told.under(tmp_path, **narrow)
