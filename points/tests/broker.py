@@ -2,13 +2,16 @@
 
 Where ``RATCHET_KAFKA=host:port`` is set the same tests run against that broker; what only the mock can be told (to go
 away, to answer with errors) is then skipped. The mock makes any topic that is asked for, keeps nothing on disk and
-knows no commits.
+knows no commits; what it cannot do (more partitions, a restart) is tested against a real broker only. To restart it
+the tests run the command in ``RATCHET_KAFKA_RESTART``, such as ``systemctl restart kafka``.
 """
 
 from __future__ import annotations
 
 import ctypes
 import os
+import shlex
+import subprocess
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -43,6 +46,26 @@ class Broker:
         admin = AdminClient({"bootstrap.servers": self.address})
         for made in admin.create_topics([NewTopic(self.topic, partitions)]).values():
             made.result(30)
+
+    def add_partitions(self, number: int) -> None:
+        """Let the topic have so many. Skips the test on the mock."""
+        from confluent_kafka.admin import AdminClient, NewPartitions
+
+        if self._mock is not None:
+            pytest.skip("needs a real broker in RATCHET_KAFKA: the mock cannot add partitions")
+        admin = AdminClient({"bootstrap.servers": self.address})
+        for made in admin.create_partitions([NewPartitions(self.topic, number)]).values():
+            made.result(30)
+
+    def restart(self) -> None:
+        """End once the broker answers again. Skips the test where nobody says how it is restarted."""
+        from confluent_kafka.admin import AdminClient
+
+        command = os.environ.get("RATCHET_KAFKA_RESTART")
+        if self._mock is not None or command is None:
+            pytest.skip("needs a real broker in RATCHET_KAFKA, and RATCHET_KAFKA_RESTART to restart it")
+        subprocess.run(shlex.split(command), check=True, timeout=120)
+        AdminClient({"bootstrap.servers": self.address}).list_topics(timeout=120)
 
     def go_away(self) -> None:
         self._told().call("rd_kafka_mock_broker_set_down", 1)

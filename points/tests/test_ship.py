@@ -322,6 +322,15 @@ def test_a_broker_that_goes_away_and_comes_back(tmp_path: Path, kafka: Broker, m
     assert said[0].startswith(f"cannot deliver: {kafka.address}, topic {kafka.topic}: ")
 
 
+def test_a_broker_that_is_restarted_gets_every_event(tmp_path: Path, kafka: Broker) -> None:
+    write(tmp_path, range(500))
+    target = KafkaTarget(kafka.address, kafka.topic)
+    target.check()
+    kafka.restart()
+    Shipper(str(tmp_path), target, say=lambda _: None).run(once=True)
+    assert set(numbers(kafka.values())) == set(range(500))
+
+
 def test_a_missing_topic_is_said_at_the_start(
     tmp_path: Path, kafka: Broker, capsys: pytest.CaptureFixture[str]
 ) -> None:

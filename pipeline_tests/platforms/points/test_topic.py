@@ -93,6 +93,28 @@ def test_a_shipped_spool_counts_as_if_it_were_read_itself(tmp_path: Path, kafka:
     assert told.reading(0)["duplicates"] == 700
 
 
+def test_an_added_partition_is_read_from_its_beginning(tmp_path: Path, kafka: Any) -> None:
+    told = reading(kafka, tmp_path)
+    send(kafka, event(number=1))
+    assert told.hour(0)
+    kafka.add_partitions(4)
+    send(kafka, event(number=2), partition=3)
+    assert told.hour(1)
+    assert told.counts(1)[PAID]["events"] == 2
+    assert told.reading(1)["lost"] == 0
+
+
+def test_a_restarted_broker_is_read_on_from_where_it_was(tmp_path: Path, kafka: Any) -> None:
+    told = reading(kafka, tmp_path)
+    send(kafka, event(number=1), event(number=2))
+    assert told.hour(0)
+    kafka.restart()
+    send(kafka, event(number=3))
+    assert told.hour(1)
+    assert told.counts(1)[PAID]["events"] == 3
+    assert (told.reading(1)["duplicates"], told.reading(1)["lost"]) == (0, 0)
+
+
 def test_a_broker_that_is_away_is_a_fault_of_transport(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pipeline.platforms.points.topic.ANSWER_SECONDS", 0.5)
     away = Points.model_validate({"kafka": {"bootstrap": "127.0.0.1:9", "topic": "points"}})
