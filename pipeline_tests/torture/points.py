@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -116,6 +117,25 @@ class _Stack:
         command = [sys.executable, "-m", "ratchet_points", "ship", str(self.spool), "--kafka", self.address]
         return subprocess.Popen([*command, "--topic", self.topic, *more], env=_ENVIRONMENT)
 
+    def wait_for_messages(self) -> None:
+        """Until the topic holds more than now: the shipper is delivering at this moment."""
+        from confluent_kafka import Consumer, TopicPartition
+
+        consumer = Consumer({"bootstrap.servers": self.address, "group.id": "torture", "log_level": 0})
+        try:
+            numbers = consumer.list_topics(self.topic, timeout=30).topics[self.topic].partitions
+            places = [TopicPartition(self.topic, number) for number in numbers]
+
+            def held() -> int:
+                return sum(consumer.get_watermark_offsets(place, timeout=30, cached=False)[1] for place in places)
+
+            before, end = held(), time.monotonic() + 60
+            while held() == before:
+                if time.monotonic() > end:
+                    raise RuntimeError("the shipper delivered nothing within a minute")
+        finally:
+            consumer.close()
+
     def capture(self, kill: bool) -> bool:
         """One hour; whether the process was killed in it."""
         moment = self.began + timedelta(hours=self.hour)
@@ -193,8 +213,11 @@ def _round(stack: _Stack, tally: Tally, *, kill_shipper: bool) -> None:
     if stack.address is not None and stack.shipper is None:
         stack.shipper = stack.ship()
     if kill_shipper:
-        # When the kill falls is what is being varied.
-        threading.Event().wait(stack.draw.uniform(0.0, 0.6))
+        # When the kill falls is what is being varied: anywhere, or between the delivery of events and the cursor.
+        if stack.draw.random() < 0.5:
+            threading.Event().wait(stack.draw.uniform(0.0, 0.6))
+        else:
+            stack.wait_for_messages()
         tally.shipper_kills += _kill(stack.shipper)
         stack.shipper = stack.ship()
     stack.hour += 1
