@@ -97,6 +97,15 @@ def test_harmless_values_stay(value: str) -> None:
     assert cleaned(value) == value
 
 
+def test_pairs_of_a_name_and_its_value(begin: Callable[..., Any]) -> None:
+    """As headers are handed about where their order matters."""
+    lake = begin(redact=["shoe_size"])
+    points.track("a", headers=[("Host", "shop"), ("Authorization", "hunter2"), ["shoe_size", 43], ("pin", "a", "b")])
+    (one,) = lake.events()
+    told = [["Host", "shop"], ["Authorization", "[redacted]"], ["shoe_size", "[redacted]"], ["pin", "a", "b"]]
+    assert one["data"]["attributes"]["headers"] == told
+
+
 def test_a_card_as_a_number(begin: Callable[..., Any]) -> None:
     lake = begin()
     points.track("a", card=4111111111111111, order=4111111111111112, at=1763805600000)

@@ -129,8 +129,20 @@ class Encoder:
         if isinstance(value, Mapping):
             return f"{{{','.join([self._member(key, value[key], depth) for key in _first(value)])}}}"
         if isinstance(value, (list, tuple, set, frozenset)):
+            if self._is_secret_pair(value):
+                return f"[{self.text(value[0])},{_QUOTED_REDACTED}]"  # type: ignore[index]
             return f"[{','.join([self._any(item, depth + 1) for item in _first(value)])}]"
         return self.text(_short.repr(value))
+
+    def _is_secret_pair(self, value: object) -> bool:
+        """Whether it is a name and its value, as lists of headers have them, and the name says that it is secret."""
+        return (
+            self.redacts
+            and isinstance(value, (list, tuple))
+            and len(value) == 2
+            and isinstance(value[0], str)
+            and names_secret(value[0], self._more)
+        )
 
     def _member(self, key: object, value: object, depth: int) -> str:
         name = shown(key)
