@@ -30,7 +30,7 @@ dev: run ## Open the Dagster UI with that history and a simulated account (PORT=
 	@$(BIN)/ratchet dev --port $(PORT)
 
 # Tests that run whole stacks or whole replays come alone: beside others, two cores are too few for their deadlines.
-ALONE := pipeline_tests/test_live.py pipeline_tests/test_replay.py
+ALONE := pipeline_tests/test_live.py pipeline_tests/test_replay.py pipeline_tests/deploy/test_deployed.py
 
 test: setup ## Run the tests.
 	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ALONE:%=--ignore=%)
@@ -67,10 +67,13 @@ torture: setup ## Kill captures, messages and writers of events with kill -9; be
 	@$(BIN)/python -m pipeline_tests.fuzzing
 	@cd points && ../$(BIN)/python -m torture
 
-lock: setup ## Compile requirements.lock anew from pyproject.toml.
+COMPILE := $(CURDIR)/$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-strip-extras --quiet
+
+lock: setup ## Compile anew the locks: of everything, of what a deployed machine needs, of what points is compared with.
 	@$(BIN)/python -m pip install --quiet uv
-	@$(BIN)/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes --no-strip-extras --quiet -o requirements.lock
-	@cd points && ../$(BIN)/uv pip compile --group pyproject.toml:bench --universal --python-version 3.11 --generate-hashes --no-strip-extras --quiet -o bench/peers.lock
+	@$(COMPILE) pyproject.toml --group dev --group postgres -o requirements.lock
+	@$(COMPILE) pyproject.toml --group deploy --constraint requirements.lock -o deploy/requirements.lock
+	@cd points && $(COMPILE) --group pyproject.toml:bench -o bench/peers.lock
 
 clean: ## Remove what was installed and built; the data stays.
 	@rm -rf .venv build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -88,7 +88,7 @@ class Stack:
         """The code server, ready for requests. Runs are its children and end with it."""
         location = ("--location-name", "pipeline", "--host", "127.0.0.1", "-p", str(self.code_port))
         self.start("code", "dagster", "api", "grpc", "-m", "pipeline.definitions", *location)
-        until(lambda: _answers(self.code_port) or None)
+        until(lambda: _answers(self.code_port))
 
     def start_daemon(self) -> None:
         self.start("daemon", "dagster-daemon", "run", "-w", str(self.folder / "workspace.yaml"))
@@ -98,6 +98,10 @@ class Stack:
         process = self.processes.pop(name)
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+
+    def answers(self) -> bool:
+        """Whether the webserver listens."""
+        return _answers(self.web_port)
 
     def ask(self, query: str, **variables: Any) -> Mapping[str, Any]:
         response = httpx.post(
@@ -160,7 +164,7 @@ def running_stack(project: Project, folder: Path) -> Iterator[Stack]:
         stack.start_daemon()
         workspace = str(folder / "workspace.yaml")
         stack.start("web", "dagster-webserver", "-h", "127.0.0.1", "-p", str(stack.web_port), "-w", workspace)
-        until(lambda: _answers(stack.web_port) or None)
+        until(stack.answers)
         yield stack
     finally:
         for name in list(stack.processes):
