@@ -18,6 +18,7 @@ from pipeline_tests.bench.exporting import exports
 from pipeline_tests.bench.figures import Effort, Figure
 from pipeline_tests.bench.importing import a_year_of_history
 from pipeline_tests.bench.reading import reading
+from pipeline_tests.bench.repository import repository
 from pipeline_tests.bench.runs import cold_runs, warm_runs
 from pipeline_tests.bench.scale import from_json_to_report
 from pipeline_tests.bench.year import deltas_by_history, deltas_by_size, terminal
@@ -32,6 +33,7 @@ _PARTS: dict[str, Callable[[Path, Effort], list[Figure]]] = {
     "reading a year": reading,
     "export": exports,
     "a year of imported history": a_year_of_history,
+    "a git repository that keeps the lake": repository,
 }
 
 

@@ -63,7 +63,7 @@ class Deployed:
     def ends_well(self, process: Process, secrets: Mapping[str, str]) -> bool:
         """Whether a short process of the deployment, such as a check of health, ends with 0."""
         words, environment = self._words(process), self._environment(process, secrets)
-        return subprocess.run(words, env=environment, capture_output=True, timeout=120, check=False).returncode == 0
+        return subprocess.run(words, env=environment, capture_output=True, timeout=300, check=False).returncode == 0
 
     def _words(self, process: Process) -> list[str]:
         first, *rest = process.words
@@ -142,7 +142,7 @@ def test_the_services_of_compose_capture_an_hour_and_keep_their_history_in_postg
             assert not is_healthy(name)
             running.start(name, compose_process(service), SECRETS if "env_file" in service else {})
             if name != "daemon":  # healthy when something was accepted
-                until(lambda name=name: is_healthy(name) or None)  # type: ignore[misc]
+                until(lambda name=name: is_healthy(name), 240)  # type: ignore[misc]
         capture_the_present_hour(stack)
         assert is_healthy("daemon")
         assert postgres.query("SELECT count(*) FROM runs WHERE status = 'SUCCESS'") == "1"
@@ -151,7 +151,17 @@ def test_the_services_of_compose_capture_an_hour_and_keep_their_history_in_postg
         until(lambda: postgres.query("SELECT count(*) FROM daemon_heartbeats") != "0" or None)
 
 
-def test_the_units_capture_an_hour_with_the_settings_of_the_checkout(tmp_path: Path, sandbox: NoteSandbox) -> None:
+RELOAD = 'mutation { reloadRepositoryLocation(repositoryLocationName: "pipeline") { __typename } }'
+SOURCES = "{ assetNodes { groupName } }"
+
+
+def sources_shown(stack: Stack) -> set[str]:
+    return {node["groupName"] for node in stack.ask(SOURCES)["assetNodes"]}
+
+
+def test_the_units_capture_an_hour_with_the_settings_of_the_checkout_and_load_a_new_source_on_request(
+    tmp_path: Path, sandbox: NoteSandbox
+) -> None:
     with deployed(
         tmp_path, sandbox, "/var/lib/ratchet", "/etc/ratchet/sources", **{INSTALLED_AT: str(ROOT)}
     ) as running:
@@ -171,3 +181,7 @@ def test_the_units_capture_an_hour_with_the_settings_of_the_checkout(tmp_path: P
         until(stack.answers)
         capture_the_present_hour(stack)
         assert running.ends_well(status, SECRETS)
+        write_source(stack.project, "later", sandbox.url, enabled=True)
+        assert "later" not in sources_shown(stack)
+        stack.ask(RELOAD)
+        assert {BLOG, "later"} <= sources_shown(stack)
