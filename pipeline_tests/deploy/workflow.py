@@ -69,7 +69,7 @@ class Runner:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=600,
+            timeout=1_800,  # the installation, on a machine that is busy with other work
             check=False,
         )
         return Step(command, done.returncode, done.stdout + done.stderr)
