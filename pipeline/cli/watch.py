@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -46,8 +47,18 @@ def command(source: str, once: bool) -> None:
 def _watch(look: Callable[[], list[Delivery]]) -> None:
     """Look for ever; what stands in the way is said once and tried again, more and more seldom."""
     pause, said = threading.Event(), ""
-    wait = _SECONDS
+    wait, told_to_end = _SECONDS, False
+
+    def end(*_: object) -> None:
+        nonlocal told_to_end
+        told_to_end = True
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, end)
     while True:
+        if told_to_end:  # while a message went out: libraries swallow what a handler raises in their midst
+            raise KeyboardInterrupt
         try:
             _say(look())
         except ConfigError:

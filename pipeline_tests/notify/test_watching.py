@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
+from pipeline.cli.watch import _watch
 from pipeline.core.errors import ConfigError
 from pipeline.core.hours import Hour
 from pipeline.core.model import Origin, Rule, RuleKind
@@ -178,6 +181,26 @@ def test_a_spool_that_is_not_there_yet_is_said_once_and_waited_for(tmp_path: Pat
         assert said.endswith("cannot be read: No such file or directory. Trying until it works.\n")
         report_errors(tmp_path / "spool")
         receiver.wait_for(1, seconds=20)
+
+
+def test_a_request_to_end_is_heard_where_a_library_swallows_it() -> None:
+    looks = 0
+
+    def look() -> list[Any]:
+        nonlocal looks
+        looks += 1
+        with suppress(BaseException):
+            signal.raise_signal(signal.SIGTERM)
+        assert looks == 1
+        return []
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            _watch(look)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 PROGRAM = """
