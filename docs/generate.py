@@ -15,11 +15,11 @@ import msgspec
 
 from pipeline.cli import cli
 from pipeline.core.incidents.book import Incident, Over
-from pipeline.core.records import Correction, Lineage, Mark, Quarantine, Receipt, Report
+from pipeline.core.records import Correction, Lineage, Mark, Quarantine, Receipt, Report, Signals
 from pipeline.core.sources import SourceSpec
 
 DOCS = Path(__file__).parent
-RECORDS = (Report, Quarantine, Correction, Mark, Receipt, Lineage, Incident, Over)
+RECORDS = (Report, Quarantine, Correction, Mark, Receipt, Lineage, Signals, Incident, Over)
 _WIDTH = 100
 
 

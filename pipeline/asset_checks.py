@@ -12,6 +12,7 @@ from pipeline.core import history
 from pipeline.core.hours import Hour
 from pipeline.core.lineage import standing_capture
 from pipeline.core.model import Finding, Source
+from pipeline.core.signals import drift
 from pipeline.core.validation import conservation
 from pipeline.core.validation.checks import CAPTURE_CHECKS
 from pipeline.failures import Attempt, failing_loudly
@@ -28,7 +29,8 @@ def build_asset_checks(source: Source, partitions: dg.PartitionsDefinition) -> l
         specs=[
             _spec(asset_key(source, RAW), check.name, check.description, partitions, check.blocking)
             for check in CAPTURE_CHECKS
-        ],
+        ]
+        + [_spec(asset_key(source, RAW), drift.CHECK, drift.DESCRIPTION, partitions, blocking=False)],
         required_resource_keys=resources,
         pool=pool(source),
     )
@@ -38,7 +40,8 @@ def build_asset_checks(source: Source, partitions: dg.PartitionsDefinition) -> l
             judged = history.verdict(lake, source, standing_capture(lake, hour))
             if not judged.accepted:
                 history.record_refusal(lake, judged)
-        for finding in judged.judged:
+            findings = (*judged.judged, history.steadiness(lake, judged))
+        for finding in findings:
             yield check_result(asset_key(source, RAW), finding)
 
     @dg.multi_asset_check(

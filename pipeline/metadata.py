@@ -16,14 +16,15 @@ import pyarrow.compute as pc
 
 from pipeline.core.capture import Ended, read_head, read_pages
 from pipeline.core.hours import Hour, format_time
-from pipeline.core.lake import DELTA, RAW, REPORT, VALIDATED, CaptureRef, SourceLake
+from pipeline.core.lake import DELTA, RAW, REPORT, SIGNALS, VALIDATED, CaptureRef, SourceLake
 from pipeline.core.lineage import read_lineage
 from pipeline.core.model import FEED_STATE, Counter, Finding
-from pipeline.core.records import Lineage, Report
+from pipeline.core.records import Lineage, Report, Signals, decode
 from pipeline.core.report.build import exact_sum
 from pipeline.core.report.markdown import coverage_words
 from pipeline.core.report.picture import movers_picture
 from pipeline.core.revisions import revision_row, revisions, windowed
+from pipeline.core.signals.series import measured
 from pipeline.core.snapshots import read_table
 from pipeline.core.windows import is_days
 
@@ -68,6 +69,7 @@ def snapshot_metadata(lake: SourceLake, hour: Hour) -> Metadata:
         "items_observed": len(table) - carried,
         "items_carried": carried,
         **_totals(table, lineage),
+        **signal_metadata(lake, CaptureRef(hour, lineage.capture)),
         "capture": lineage.capture,
         "compared_with": lineage.previous_hour or "nothing: the first snapshot",
         "file": dg.MetadataValue.path(lake.place(VALIDATED, hour)),
@@ -81,6 +83,14 @@ def _revision_metadata(lake: SourceLake, path: Path, lineage: Lineage, snapshot:
         return {}
     found = revisions(path, lake.path(VALIDATED, Hour.parse(lineage.previous_hour)), told)
     return {"days_revised": len(found)} | ({"revised": rows_table(map(revision_row, found))} if found else {})
+
+
+def signal_metadata(lake: SourceLake, capture: CaptureRef) -> Metadata:
+    """What the checks measured on a capture, as numbers that plot over time; nothing where nobody measured."""
+    if not lake.exists(SIGNALS, capture.hour, capture.name):
+        return {}
+    found = measured(decode(lake.path(SIGNALS, capture.hour, capture.name), Signals))
+    return {f"signal/{name.fact}": round(value, 6) for name, value in found.numbers.items()}
 
 
 def delta_metadata(lake: SourceLake, hour: Hour) -> Metadata:

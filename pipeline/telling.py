@@ -25,6 +25,7 @@ from pipeline.core.hours import Hour
 from pipeline.core.lake import VALIDATED, SourceLake
 from pipeline.core.lineage import read_lineage, standing_capture
 from pipeline.core.model import Finding, Origin, Source
+from pipeline.core.signals import drift
 from pipeline.core.validation import conservation
 from pipeline.core.validation.checks import ADVISORY
 from pipeline.graph import DELTA, RAW, REPORT, SNAPSHOT, SOURCE_TAG, asset_key, capture_job
@@ -92,7 +93,7 @@ class _Told:
             asset_key=key,
             check_name=finding.check,
             partition=self.hour.partition_key,
-            blocking=finding.check not in ADVISORY,
+            blocking=finding.check not in (*ADVISORY, drift.CHECK),
             target_materialization_data=AssetCheckEvaluationTargetMaterializationData(
                 storage_id=newest.storage_id, run_id=newest.run_id, timestamp=newest.timestamp
             ),
@@ -103,7 +104,7 @@ class _Told:
 def _capture_events(told: _Told, lake: SourceLake, judged: history.Verdict) -> Iterator[_Event]:
     """Each event is made when the one before it was told."""
     yield told.materialized(RAW, raw_metadata(lake, judged.capture))
-    for finding in judged.judged:
+    for finding in (*judged.judged, history.steadiness(lake, judged)):
         yield told.evaluated(RAW, finding)
 
 

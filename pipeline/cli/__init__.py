@@ -22,6 +22,7 @@ _COMMANDS = {
     "collect": "Capture a source now, without a daemon.",
     "watch": "Tell of rates per minute at once, between the hours.",
     "status": "Show the ledger: hours observed, quarantined, missing.",
+    "metrics": "Serve the vital signs on loopback, for Prometheus.",
     "alert": "Send a test message to the channels.",
     "show": "Show what the items gained, as sparklines and a table.",
     "report": "Make the pages again: data/site/index.html and one page a source.",

@@ -24,7 +24,7 @@ from pipeline.core import archives, checksums
 from pipeline.core.files import damaged, encode_json, lake_faults, listing, make_folder, sync, sync_folder
 from pipeline.core.history import read_report, unsettled_from
 from pipeline.core.hours import Hour
-from pipeline.core.lake import DELTA, PACKED, RAW, REPORT, VALIDATED, SourceLake
+from pipeline.core.lake import DELTA, PACKED, RAW, REPORT, SIGNALS, VALIDATED, SourceLake
 from pipeline.core.lineage import reading
 from pipeline.core.snapshots import read_table
 
@@ -229,7 +229,8 @@ def _remove_packed(lake: SourceLake, packed: archives.Packed) -> None:
                     raise damaged(waiting / Path(table).name, "it is not the table that was made")
                 _exchange(place, waiting, packing / f"{place.parent.name} before")
             _remove_read_back(lake, archive, packing / f"{place.parent.name} before", place)
-        _remove_read_back(lake, archive, lake.folder(RAW, month), lake.folder(RAW, month))
+        for kind in (RAW, SIGNALS):  # of which no table is made
+            _remove_read_back(lake, archive, lake.folder(kind, month), lake.folder(kind, month))
         shutil.rmtree(packing, ignore_errors=True)
 
 

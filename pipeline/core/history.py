@@ -10,7 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
+from time import perf_counter
 
+import msgspec
 import pandas as pd
 import pyarrow as pa
 
@@ -23,19 +26,22 @@ from pipeline.core.imported import reader
 from pipeline.core.lake import DELTA, RAW, REPORT, REPORT_TEXT, VALIDATED, CaptureRef, SourceLake, encode_json
 from pipeline.core.ledger import read_coverage
 from pipeline.core.lineage import accepted_lineage, read_lineage, with_lineage
-from pipeline.core.model import Finding, Source
-from pipeline.core.records import Correction, Lineage, Quarantine, Report, Terms, decode
+from pipeline.core.model import Finding, Origin, Source
+from pipeline.core.records import Correction, Lineage, Quarantine, Report, Signals, Terms, decode
 from pipeline.core.report.build import Observed, build_report
 from pipeline.core.report.markdown import report_text
 from pipeline.core.revisions import revisions
 from pipeline.core.rules import evaluate
+from pipeline.core.signals.drift import steady_signals
+from pipeline.core.signals.measuring import Arrived, capture_signals, delta_signals, keep_signals
+from pipeline.core.signals.series import measured_before
 from pipeline.core.snapshots import (
     build_snapshot,
     encode_table,
     read_frame,
     read_table,
 )
-from pipeline.core.validation.checks import CAPTURE_CHECKS, judge
+from pipeline.core.validation.checks import CAPTURE_CHECKS, Timed, judge_timed
 from pipeline.core.validation.conservation import conserves_counts
 from pipeline.core.validation.evidence import Evidence
 from pipeline.core.validation.listing import Listing, read_listing
@@ -49,14 +55,25 @@ OVERRULABLE = {check.name for check in CAPTURE_CHECKS if check.overrulable}
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the checks and the owner's decisions say of one capture."""
+    """What the checks and the owner's decisions say of one capture, and what was measured meanwhile."""
 
     capture: CaptureRef
     terms: Terms
     listing: Listing
     compared_with: Hour | None
-    findings: tuple[Finding, ...]
+    timed: tuple[Timed, ...]
     decisions: tuple[Correction, ...]
+    source: Source
+    origin: Origin
+    arrived: Arrived
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        return tuple(timed.finding for timed in self.timed)
+
+    @cached_property
+    def signals(self) -> Signals:
+        return capture_signals(self.source, self.capture, self.origin, self.timed, self.listing, self.arrived)
 
     @property
     def rejected(self) -> bool:
@@ -101,20 +118,33 @@ def verdict(lake: SourceLake, source: Source, capture: CaptureRef) -> Verdict:
     previous = lake.last_accepted(before=capture.hour)
     terms = _terms(lake, source, capture)
     before = read_frame(lake.path(VALIDATED, previous)) if previous else None
-    listing = _listing(lake, source, capture, terms, before)
+    arrived, origin = Arrived(), read_head(lake, capture).origin
+    listing = _listing(lake, source, capture, terms, before, arrived)
     evidence = Evidence(terms.counters, terms.bounds, listing, before, source.credential_days)
     decisions = tuple(d for d in corrections(lake) if d.capture == capture.name)[-1:]
-    return Verdict(capture, terms, listing, previous, judge(evidence), decisions)
+    timed = judge_timed(evidence)
+    return Verdict(capture, terms, listing, previous, timed, decisions, source, origin, arrived)
+
+
+def steadiness(lake: SourceLake, judged: Verdict) -> Finding:
+    """Whether the capture measures what earlier ones did: names what drifts, and stands in nobody's way."""
+    return steady_signals(judged.signals, measured_before(lake, judged.capture))
 
 
 def _listing(
-    lake: SourceLake, source: Source, capture: CaptureRef, terms: Terms, before: pd.DataFrame | None
+    lake: SourceLake,
+    source: Source,
+    capture: CaptureRef,
+    terms: Terms,
+    before: pd.DataFrame | None,
+    arrived: Arrived,
 ) -> Listing:
     """The items of a capture with cumulative counters, whatever the platform tells."""
     if isinstance(source.platform, Feed):
         return counted_listing(lake, source.platform, capture, terms, before)
     counters = [counter.name for counter in terms.counters]
-    listing = read_listing(reader(source.platform), read_pages(lake, capture), counters, capture.captured_at)
+    pages = arrived.passing(read_pages(lake, capture))
+    listing = read_listing(reader(source.platform), pages, counters, capture.captured_at)
     return with_totals(listing, source.platform.windows, before)
 
 
@@ -143,7 +173,7 @@ def record_refusal(lake: SourceLake, judged: Verdict) -> Quarantine:
         hour=judged.capture.hour.key,
         capture=judged.capture.name,
         captured_at=judged.capture.captured_at,
-        origin=read_head(lake, judged.capture).origin,
+        origin=judged.origin,
         compared_with=judged.compared_with.key if judged.compared_with else None,
         failed=tuple(f.check for f in judged.findings if not f.passed) or (REJECTED,),
         reason=judged.reason,
@@ -151,6 +181,7 @@ def record_refusal(lake: SourceLake, judged: Verdict) -> Quarantine:
         terms=judged.terms,
     )
     if not lake.quarantine(judged.capture).exists():
+        keep_signals(lake, judged.capture, judged.signals)
         _plan_what_follows(lake, judged.capture.hour)
     lake.publish(lake.quarantine(judged.capture), encode_json(record))
     return record
@@ -167,6 +198,8 @@ def publish_snapshot(lake: SourceLake, judged: Verdict) -> bool:
     if not judged.accepted:
         raise refusal(lake, judged)
     keep_refused(lake, judged.capture, judged.listing)
+    if not _is_accepted(lake, judged.capture):
+        keep_signals(lake, judged.capture, judged.signals)
     hour, previous = judged.capture.hour, judged.compared_with
     previous_path = lake.path(VALIDATED, previous) if previous else None
     captured_at = judged.capture.captured_at
@@ -177,7 +210,7 @@ def publish_snapshot(lake: SourceLake, judged: Verdict) -> bool:
         source=lake.name,
         hour=hour.key,
         capture=judged.capture.name,
-        origin=read_head(lake, judged.capture).origin,
+        origin=judged.origin,
         previous_hour=previous.key if previous else None,
         first_accepted_at=read_lineage(previous_path).first_accepted_at if previous_path else captured_at,
         corrections=tuple(decision.id for decision in judged.decisions),
@@ -186,6 +219,12 @@ def publish_snapshot(lake: SourceLake, judged: Verdict) -> bool:
     )
     _plan_what_follows(lake, hour)
     return _publish_table(lake, VALIDATED, hour, with_lineage(table, lineage))
+
+
+def _is_accepted(lake: SourceLake, capture: CaptureRef) -> bool:
+    """Whether this very capture is its hour's already."""
+    path = lake.path(VALIDATED, capture.hour)
+    return path.exists() and read_lineage(path).capture == capture.name
 
 
 def _plan_what_follows(lake: SourceLake, hour: Hour) -> None:
@@ -214,7 +253,12 @@ def publish_delta(lake: SourceLake, hour: Hour) -> bool:
     previous = lake.path(VALIDATED, Hour.parse(lineage.previous_hour)) if lineage.previous_hour else None
     counters = [counter.name for counter in lineage.terms.counters]
     delta = hour_delta(lake.path(VALIDATED, hour), previous, counters, lineage.first_accepted_at)
-    _require_conservation(lake, hour, delta)
+    begun = perf_counter()
+    finding = conservation(lake, hour, delta)
+    if not lake.exists(DELTA, hour):
+        capture, timed = CaptureRef(hour, lineage.capture), Timed(finding, perf_counter() - begun)
+        keep_signals(lake, capture, delta_signals(lake, capture, lineage.origin, timed))
+    _require_passed(lake, hour, finding)
     return _publish_table(lake, DELTA, hour, delta)
 
 
@@ -230,8 +274,25 @@ def conservation(lake: SourceLake, hour: Hour, delta: pa.Table | None = None) ->
     )
 
 
-def _require_conservation(lake: SourceLake, hour: Hour, delta: pa.Table) -> None:
-    finding = conservation(lake, hour, delta)
+def measure_again(lake: SourceLake, source: Source, hour: Hour, name: str) -> None:
+    """Publish signals that were lost, without their durations. ``name``: of the capture, or the hour of a delta.
+
+    Raises LakeFault where the capture is damaged, NothingAccepted where the hour has no delta any longer.
+    """
+    if name == hour.key:
+        lineage = accepted_lineage(lake, hour)
+        capture = CaptureRef(hour, lineage.capture)
+        again = delta_signals(lake, capture, lineage.origin, Timed(conservation(lake, hour), None))
+    else:
+        capture = CaptureRef(hour, name)
+        again = verdict(lake, source, capture).signals
+        again = msgspec.structs.replace(
+            again, checks=tuple(msgspec.structs.replace(check, seconds=None) for check in again.checks)
+        )
+    keep_signals(lake, capture, again)
+
+
+def _require_passed(lake: SourceLake, hour: Hour, finding: Finding) -> None:
     if not finding.passed:
         raise LakeFault(
             f"The delta of {lake.name} at {hour.key} does not add up. {finding.reason}",
@@ -246,7 +307,7 @@ def publish_report(lake: SourceLake, source: Source, hour: Hour) -> bool:
         raise NothingAccepted(
             f"{lake.name} has no delta for {hour.key}.", f"Materialize hourly_delta of {hour.key} first."
         )
-    _require_conservation(lake, hour, read_table(lake.path(DELTA, hour)))
+    _require_passed(lake, hour, conservation(lake, hour))
     return _publish_report(lake, source, hour)
 
 

@@ -28,7 +28,7 @@ from pipeline.core.hours import Hour
 from pipeline.core.small_records import CAPTURED_AT, SmallRecords
 
 RAW, VALIDATED, DELTA, QUARANTINE = "raw", "validated", "delta", "quarantine"
-REPORT, REPORT_TEXT = "report", "report text"
+REPORT, REPORT_TEXT, SIGNALS = "report", "report text", "signals"
 _FOLDER = {
     RAW: RAW,
     VALIDATED: VALIDATED,
@@ -36,6 +36,7 @@ _FOLDER = {
     REPORT: REPORT,
     REPORT_TEXT: REPORT,
     QUARANTINE: QUARANTINE,
+    SIGNALS: SIGNALS,
 }
 _SUFFIX = {
     RAW: ".jsonl.zst",
@@ -44,9 +45,10 @@ _SUFFIX = {
     REPORT: ".json",
     REPORT_TEXT: ".md",
     QUARANTINE: ".json",
+    SIGNALS: ".json",
 }
 
-PACKED = frozenset({RAW, VALIDATED, DELTA, REPORT, REPORT_TEXT})
+PACKED = frozenset({RAW, VALIDATED, DELTA, REPORT, REPORT_TEXT, SIGNALS})
 """What the archive of a packed month holds. Findings of refused captures stay in their place."""
 
 _HOUR_LENGTH = len("2026-11-22T14")
@@ -56,7 +58,8 @@ _PROJECT = "_project"
 """Begins as no name of a source does."""
 _HOUR_NAME = re.compile(r"\d{4}-\d\d-\d\dT\d\d", re.ASCII)
 _CAPTURE_NAME = re.compile(rf"{_HOUR_NAME.pattern}-\d{{8}}T\d{{12}}Z(~\d+)?", re.ASCII)
-_NAME = dict.fromkeys(_FOLDER, _HOUR_NAME) | {RAW: _CAPTURE_NAME, QUARANTINE: _CAPTURE_NAME}
+_SIGNALS_NAME = re.compile(rf"{_CAPTURE_NAME.pattern}|{_HOUR_NAME.pattern}", re.ASCII)
+_NAME = dict.fromkeys(_FOLDER, _HOUR_NAME) | {RAW: _CAPTURE_NAME, QUARANTINE: _CAPTURE_NAME, SIGNALS: _SIGNALS_NAME}
 
 
 @dataclass(frozen=True, order=True)
@@ -151,6 +154,10 @@ class SourceLake(SmallRecords):
     def accepted_hours(self, first: Hour | None = None, last: Hour | None = None) -> list[Hour]:
         """Every hour of a stretch with an accepted snapshot, in order of time."""
         return [Hour.parse(name) for name in self._stretch(VALIDATED, first, last)]
+
+    def signal_names(self, first: Hour | None = None, last: Hour | None = None) -> list[str]:
+        """What was measured in a stretch of hours, in order of time: named as a capture, or as the hour of a delta."""
+        return self._stretch(SIGNALS, first, last)
 
     def hours_with(self, kind: str, last: Hour | None = None) -> list[Hour]:
         """Every hour up to ``last`` that has its file of this kind, in order of time."""

@@ -153,6 +153,55 @@ class Revision(msgspec.Struct, frozen=True):
     after: int
 
 
+class Signal(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One evaluation of one check, before any word of the owner.
+
+    ``passed`` with ``failing`` items is a warning. ``judged``: False where the ground of the check failed.
+    ``seconds`` that it took; None where nobody measured, as in signals that were made again.
+    ``measures``: the numbers that it found, whether it passed or not.
+    """
+
+    check: str
+    passed: bool
+    failing: int = 0
+    judged: bool = True
+    seconds: float | None = None
+    measures: dict[str, float] = {}
+
+
+class Volume(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How much a capture held. ``nulls``: by column the items without it. ``refused_records``: of a feed.
+
+    ``bytes`` are those of all readings; None of a feed, which reads on. ``fields``: as the platform names them, with
+    dots between an object and what is in it, of the first pages; those that the adapter drops are among them.
+    """
+
+    items: int
+    pages: int
+    nulls: dict[str, int]
+    bytes: int | None = None
+    fields: tuple[str, ...] = ()
+    refused_records: int = 0
+
+
+class Signals(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What the checks measured when they first judged a capture, or the delta of an hour, which has no ``volume``.
+
+    Of live captures alone: ``late_seconds`` after the source's minute, ``capture_seconds`` from the first request to
+    the last reply.
+    """
+
+    source: str
+    hour: str
+    capture: str
+    captured_at: datetime
+    origin: Origin
+    checks: tuple[Signal, ...]
+    volume: Volume | None = None
+    late_seconds: float | None = None
+    capture_seconds: float | None = None
+
+
 class Report(msgspec.Struct, frozen=True, omit_defaults=True):
     """What one accepted hour says. ``rule_state`` is what the rules carry to the next hour.
 

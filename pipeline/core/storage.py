@@ -8,9 +8,9 @@ from pathlib import Path
 
 from pipeline.core import archives
 from pipeline.core.files import listing
-from pipeline.core.lake import DELTA, RAW, REPORT, VALIDATED, SourceLake
+from pipeline.core.lake import DELTA, RAW, REPORT, SIGNALS, VALIDATED, SourceLake
 
-_FOLDERS = (RAW, VALIDATED, DELTA, REPORT)
+_FOLDERS = (RAW, VALIDATED, DELTA, REPORT, SIGNALS)
 _HOURS_A_YEAR = 8_760
 
 

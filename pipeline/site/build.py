@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,15 +22,17 @@ from pipeline.core.analysis.happenings import Happening, happenings
 from pipeline.core.analysis.slots import slots
 from pipeline.core.analysis.watched import Watched, read_watched
 from pipeline.core.files import lake_faults
+from pipeline.core.hours import Hour
 from pipeline.core.ledger import Ledger, read_ledger
 from pipeline.core.model import Source
 from pipeline.core.project import Project
-from pipeline.site import payload, words
+from pipeline.core.signals.series import Measured, measured_since
+from pipeline.site import payload, quality, words
 from pipeline.site.rendering import embedded, render
 
 LARGEST = 1_500_000
 """Bytes of a page. Where every capture of 90 days has no room, those of fewer days are drawn."""
-_ROOM = LARGEST - 230_000
+_ROOM = LARGEST - 270_000
 """For the numbers: the script, the style and what stands in words take the rest."""
 _HOURLY_DAYS = (90, 60, 30, 14, 7, 2)
 _CARD = "card.json"
@@ -44,6 +46,7 @@ class Story:
     watched: Watched
     ledger: Ledger
     happenings: list[Happening]
+    measured: Sequence[Measured] = ()
 
 
 class _Card(msgspec.Struct, frozen=True):
@@ -86,7 +89,8 @@ def build_page(project: Project, source: Source, now: datetime) -> Path:
     """The page of one source alone, and its card for the page over all."""
     lake = project.lake.source(source.name)
     watched = read_watched(lake, cache_folder(project, source.name))
-    story = Story(source, watched, read_ledger(lake, source, now), happenings(lake, watched))
+    signals = measured_since(lake, Hour.of(watched.moment(-1)) + -24 * quality.DAYS)
+    story = Story(source, watched, read_ledger(lake, source, now), happenings(lake, watched), signals)
     page = site_folder(project) / page_name(source.name)
     _replace(cache_folder(project, source.name) / _CARD, msgspec.json.encode(_card(story)))
     _replace(page, source_page(story))
@@ -162,6 +166,7 @@ def source_page(story: Story) -> bytes:
         figures=words.figures(watched),
         ages=words.ages(first_hours(watched, counter)),
         week=words.week(slots(watched, counter, story.source.timezone)),
+        quality=quality.quality(story.measured, story.source.timezone),
         left_out=words.left_out(watched),
         thinning=words.thinning(
             watched, hourly_days, charted, len(story.happenings), min(len(story.happenings), payload.MOST_HAPPENINGS)

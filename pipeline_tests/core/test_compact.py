@@ -18,7 +18,7 @@ import pytest
 
 from pipeline.core import archives, compact, history
 from pipeline.core.errors import LakeFault
-from pipeline.core.lake import DELTA, RAW, REPORT, VALIDATED, Lake
+from pipeline.core.lake import DELTA, RAW, REPORT, SIGNALS, VALIDATED, Lake
 from pipeline.core.lineage import accepted_lineage
 from pipeline.core.model import HourState
 from pipeline.core.snapshots import read_table
@@ -28,6 +28,7 @@ from .account import LIKES, VIEWS, Account, hour, row, rows
 from .snapshots import at
 
 MONTH = "2026-10"
+SIGNALS_OF_MONTH = 4 + 3  # of four captures and three deltas
 LATER = at(24 * 10)
 
 
@@ -72,7 +73,7 @@ def facts(account: Account) -> dict[str, object]:
 def test_a_packed_month_reads_as_it_did_hour_by_hour(account: Account) -> None:
     before = facts(told(account))
     made = compacted(account)
-    assert (made.month, made.files) == (MONTH, 4 + 3 * 4)
+    assert (made.month, made.files) == (MONTH, 4 + 3 * 4 + SIGNALS_OF_MONTH)
     assert facts(account) == before
     assert account.states(3)[hour(-3).key] is HourState.QUARANTINED
     assert compact.finished_months(account.lake, LATER) == []
@@ -92,7 +93,7 @@ def test_of_each_kind_one_file_is_left_and_of_the_captures_one_archive(account: 
 
 
 def test_the_archive_is_an_ordinary_zip_that_holds_every_file_as_it_was_published(account: Account) -> None:
-    before = told(account).files(RAW, VALIDATED, DELTA, REPORT)
+    before = told(account).files(RAW, VALIDATED, DELTA, REPORT, SIGNALS)
     compacted(account)
     with zipfile.ZipFile(account.lake.archive(MONTH)) as archive:
         held = {name: archive.read(name) for name in archive.namelist()}
@@ -148,7 +149,7 @@ def test_a_file_that_is_not_what_was_published_is_not_packed_and_nothing_is_remo
 def test_unpacking_gives_every_file_back_byte_for_byte(account: Account) -> None:
     before = told(account).files()
     compacted(account)
-    assert account.lake.unpack(MONTH) == 16
+    assert account.lake.unpack(MONTH) == 4 + 3 * 4 + SIGNALS_OF_MONTH
     assert account.files() == before
     compacted(account)
     account.lake.unpack(MONTH)
@@ -188,7 +189,7 @@ def test_history_that_comes_into_a_packed_month_is_found_and_packed_with_it_next
     assert account.report(0).movement["views"].delta == 6
     before = facts(account)
     assert compact.finished_months(account.lake, LATER) == [MONTH]
-    assert compact.compact(account.lake, MONTH).files == 5 + 4 * 4
+    assert compact.compact(account.lake, MONTH).files == 5 + 4 * 4 + SIGNALS_OF_MONTH + 2
     assert facts(account) == before
 
 

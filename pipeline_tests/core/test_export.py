@@ -29,6 +29,7 @@ from pipeline.core.export.formats import Format, format_of, restored, write_file
 from pipeline.core.export.tables import Contents, Export, plan_export
 from pipeline.core.hours import Hour, format_time, parse_time
 from pipeline.core.lake import DELTA, REPORT, VALIDATED
+from pipeline_tests.skips import installed
 
 from .account import COMMENTS, LIKES, VIEWS, Account, hour, row, rows
 from .snapshots import at
@@ -385,12 +386,11 @@ def test_a_sqlite_file_has_its_index_and_says_where_it_is_from(told: Account, tm
         }
 
 
-@pytest.mark.skipif(shutil.which("sqlite3") is None, reason="the sqlite3 program is not installed")
 def test_the_sqlite3_program_opens_it(told: Account, tmp_path: Path) -> None:
     file = exported(told, tmp_path / "all.sqlite", Contents.DELTAS)
     query = "SELECT sum(views_delta), min(likes_delta), typeof(views_per_hour) FROM deltas WHERE item_id = 'a' AND "
     query += f"captured_at >= datetime('{format_time(at(3))}', '-1 hour')"
-    found = subprocess.run(["sqlite3", str(file), query], capture_output=True, text=True, check=True)
+    found = subprocess.run([installed("sqlite3"), str(file), query], capture_output=True, text=True, check=True)
     assert found.stdout == "70|-5|real\n"
 
 

@@ -16,7 +16,7 @@ from pipeline.core.errors import LakeFault, NothingAccepted
 from pipeline.core.ledger import Ledger
 from pipeline.core.project import Project
 from pipeline.site.build import LARGEST, Story, build_index, build_site, source_page
-from pipeline_tests.core.account import Account, a_source
+from pipeline_tests.core.account import Account, a_source, row
 from pipeline_tests.core.history_of import grown, together, watched
 from pipeline_tests.core.snapshots import at
 
@@ -144,3 +144,24 @@ def test_a_folder_that_cannot_be_written_is_a_fault_with_words(site: tuple[Proje
     (tmp_path / "site").write_text("a file")
     with pytest.raises(LakeFault, match="cannot be used"):
         build_site(elsewhere, account.source, at(30))
+
+
+def test_the_page_names_what_drifted_and_draws_the_signals_that_ever_moved(tmp_path: Path) -> None:
+    project = Project(defs=tmp_path / "defs", data=tmp_path)
+    account = Account(project.lake.source("blog"), a_source(timezone="Asia/Tokyo"))
+    with account.lake.writing():
+        for hours in range(10):
+            more = {"badge": "<b>gold</b>"} if hours == 8 else {}
+            titles = [None if hours == 9 and n == 0 else f"T{n}" for n in range(8)]
+            account.tell(hours, [row(f"n{n}", hours, name=title, **more) for n, title in enumerate(titles)])
+    page = build_site(project, account.source, at(10)).read_text()
+    section = page[page.index('id="quality"') : page.index('id="happened-title"')]
+    assert "the platform sends what it never sent before: data.note_stats.badge" in section
+    assert "title missing in 12 % of items since 09:17 UTC, never before (9 captures)" in section
+    assert section.index("title missing in") < section.index("never sent before")  # the newest first
+    assert "<td>1 Nov 17:17</td>" in section  # 08:17 UTC, where the source is read
+    assert "2 drifted in the last seven days." in section
+    assert '<td class="text">title missing</td>' in section
+    assert "gold" not in section
+    assert '<td class="text">views missing</td>' not in section  # zero throughout
+    assert section.count('class="spark"') == section.count(' over time"><path') > 3

@@ -11,8 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.core.lake import SourceLake
+from pipeline.core.records import Signals
 
-_IMMUTABLE = ("raw/", "quarantine/", "corrections/", "receipts/", "superseded/")
+_IMMUTABLE = ("raw/", "quarantine/", "corrections/", "receipts/", "superseded/", "signals/")
 _PASSING = ("notes/", "checksums/", ".incoming/")
 
 
@@ -91,8 +92,18 @@ def _unreadable(name: str, content: bytes) -> str | None:
 
 
 def _facts(name: str, content: bytes | None) -> Any:
-    """What a file says. A reply carries the time of day in a header, and is asked for anew after a kill."""
-    if content is None or not name.endswith(".jsonl.zst"):
+    """What a file says. A reply carries the time of day in a header, and is asked for anew after a kill.
+
+    How long a check took is no fact of the lake: no two runs agree about it.
+    """
+    if content is None:
+        return None
+    if name.startswith("signals/"):
+        signals = msgspec.json.decode(content, type=Signals)
+        return msgspec.structs.replace(
+            signals, checks=tuple(msgspec.structs.replace(c, seconds=None) for c in signals.checks)
+        )
+    if not name.endswith(".jsonl.zst"):
         return content
     lines = _lines(content)
     for line in lines:

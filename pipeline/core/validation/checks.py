@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from time import perf_counter
 from typing import Any
 
 import pandas as pd
@@ -314,14 +315,29 @@ _GROUNDS = {
 }
 
 
+@dataclass(frozen=True)
+class Timed:
+    """A finding and the seconds that it took; None where nobody measured."""
+
+    finding: Finding
+    seconds: float | None
+
+
 def judge(evidence: Evidence) -> tuple[Finding, ...]:
     """Every check on one capture, in the order of CAPTURE_CHECKS."""
-    findings: dict[str, Finding] = {}
+    return tuple(timed.finding for timed in judge_timed(evidence))
+
+
+def judge_timed(evidence: Evidence) -> tuple[Timed, ...]:
+    """The same with the seconds that each check took."""
+    found: dict[str, Timed] = {}
     for check in CAPTURE_CHECKS:
-        unsound = [ground for ground in _GROUNDS.get(check.name, ()) if not findings[ground].passed]
-        findings[check.name] = (
+        unsound = [ground for ground in _GROUNDS.get(check.name, ()) if not found[ground].finding.passed]
+        begun = perf_counter()
+        finding = (
             Finding(check.name, True, f"Not judged, since {unsound[0]} failed.", facts={"judged": False})
             if unsound
             else check.judge(evidence)
         )
-    return tuple(findings.values())
+        found[check.name] = Timed(finding, perf_counter() - begun)
+    return tuple(found.values())

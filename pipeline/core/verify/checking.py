@@ -16,9 +16,9 @@ from pipeline.core.errors import LakeFault
 from pipeline.core.files import lake_faults, listing
 from pipeline.core.history import planned_rebuild, read_report
 from pipeline.core.hours import Hour
-from pipeline.core.lake import DELTA, QUARANTINE, RAW, REPORT, REPORT_TEXT, VALIDATED, CaptureRef, SourceLake
+from pipeline.core.lake import DELTA, QUARANTINE, RAW, REPORT, REPORT_TEXT, SIGNALS, VALIDATED, CaptureRef, SourceLake
 from pipeline.core.lineage import lineage_in
-from pipeline.core.records import Quarantine, decode
+from pipeline.core.records import Quarantine, Signals, decode
 from pipeline.core.verify.contents import (
     Judged,
     capture_disagreement,
@@ -30,7 +30,7 @@ from pipeline.core.verify.contents import (
 from pipeline.core.verify.faults import Fault, Found, Remedy
 from pipeline.core.verify.stored import fault_of, stored_month, stored_records
 
-_KINDS = (RAW, VALIDATED, DELTA, REPORT, REPORT_TEXT, QUARANTINE)
+_KINDS = (RAW, VALIDATED, DELTA, REPORT, REPORT_TEXT, QUARANTINE, SIGNALS)
 
 
 def months_to_verify(lake: SourceLake) -> list[str]:
@@ -93,6 +93,8 @@ class _Month:
             self._look_at_capture(_capture(name))
         for name in self.names[QUARANTINE]:
             self._look_at_quarantine(_capture(name))
+        for name in self.names[SIGNALS]:
+            self._look_at_signals(name)
         self._look_for_orphans()
         for hour, why in not_conserving(self._hours()):
             self._fault(DELTA, hour, why)
@@ -121,6 +123,16 @@ class _Month:
         if record.capture != capture.name:
             self._fault(QUARANTINE, capture.hour, "it is of another capture", capture.name)
         self._require_capture(capture)
+
+    def _look_at_signals(self, name: str) -> None:
+        hour = Hour.parse(name[: len("2026-11-22T14")])
+        try:
+            record = decode(self.lake.path(SIGNALS, hour, name), Signals)
+        except LakeFault as fault:
+            self._fault(SIGNALS, hour, fault.what, name)
+            return
+        if name not in (record.capture, record.hour) or (name == record.hour) != (record.volume is None):
+            self._fault(SIGNALS, hour, "it is of another capture", name)
 
     def _require_capture(self, capture: CaptureRef) -> None:
         there = self.lake.exists(RAW, capture.hour, capture.name)

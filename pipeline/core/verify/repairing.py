@@ -9,15 +9,16 @@ recorded, and what was accepted of it stands.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 
 from pipeline.core import checksums, history
 from pipeline.core.compact import compact
-from pipeline.core.errors import LakeFault
+from pipeline.core.errors import LakeFault, NothingAccepted
 from pipeline.core.files import encode_json
 from pipeline.core.hours import Hour, format_time
-from pipeline.core.lake import DELTA, REPORT, REPORT_TEXT, VALIDATED, CaptureRef, SourceLake
+from pipeline.core.lake import DELTA, REPORT, REPORT_TEXT, SIGNALS, VALIDATED, CaptureRef, SourceLake
 from pipeline.core.lineage import read_lineage
 from pipeline.core.model import Source
 from pipeline.core.records import Terms
@@ -40,7 +41,11 @@ def repair(lake: SourceLake, source: Source, now: datetime, done: Callable[[str]
     for month in sorted(tables):
         lake.unpack(month)
         compact(lake, month)
-    _remake(lake, source, [fault for fault in found.faults if fault.remedy is Remedy.REMAKE])
+    to_remake = [fault for fault in found.faults if fault.remedy is Remedy.REMAKE]
+    _remake(lake, source, [fault for fault in to_remake if fault.kind != SIGNALS])
+    for fault in to_remake:
+        if fault.kind == SIGNALS:
+            _remake_signals(lake, source, fault)
     _take_out_what_is_lost(lake, source, found.faults)
     doubtful = {fault.file for fault in found.faults}
     for file in found.unrecorded:
@@ -95,6 +100,16 @@ def _remake_hour(lake: SourceLake, source: Source, hour: Hour, faults: list[Faul
         and checksums.digest_of(lake.root / fault.file) in recorded.get(fault.file, ())
         for fault in faults
     )
+
+
+def _remake_signals(lake: SourceLake, source: Source, fault: Fault) -> None:
+    """Measure again what can be measured again: the durations are gone, and so is all of a capture that is lost."""
+    if (lake.root / fault.file).exists():
+        lake.set_aside(fault.file)
+    name = fault.file.rpartition("/")[2].removesuffix(".json")
+    hour = Hour.parse(name[: len("2026-11-22T14")])
+    with suppress(LakeFault, NothingAccepted):
+        history.measure_again(lake, source, hour, name)
 
 
 def _terms(lake: SourceLake, hour: Hour) -> Terms | None:

@@ -11,10 +11,10 @@ from pipeline.core import archives, checksums
 from pipeline.core.errors import LakeFault
 from pipeline.core.files import lake_faults, listing
 from pipeline.core.hours import Hour
-from pipeline.core.lake import DELTA, PACKED, QUARANTINE, RAW, REPORT, VALIDATED, CaptureRef, SourceLake
+from pipeline.core.lake import DELTA, PACKED, QUARANTINE, RAW, REPORT, SIGNALS, VALIDATED, CaptureRef, SourceLake
 from pipeline.core.verify.faults import Fault, Found, Remedy
 
-_FOLDERS = (RAW, VALIDATED, DELTA, REPORT, QUARANTINE)
+_FOLDERS = (RAW, VALIDATED, DELTA, REPORT, QUARANTINE, SIGNALS)
 _RECORDS = ("corrections", "marks", "receipts", "lost", "incidents", "refused_records")
 _IMMUTABLE = ("corrections/", "marks/", "receipts/", "lost/")
 _CHANGED = "its bytes are not those that were recorded when it was published"
@@ -110,7 +110,7 @@ def _missing(lake: SourceLake, recorded: checksums.Recorded) -> Iterator[Fault]:
         appeared = [digest for digest in digests if digest not in recorded.withdrawn]
         if not appeared or lake.exists(kind, hour, name) or _is_known_to_be_lost(lake, kind, hour, name):
             continue
-        if kind in (RAW, QUARANTINE) or appeared[-1] not in _superseded_digests(lake, kind, hour):
+        if kind in (RAW, QUARANTINE, SIGNALS) or appeared[-1] not in _superseded_digests(lake, kind, hour):
             yield fault_of(lake, file, _MISSING)
 
 
@@ -121,7 +121,7 @@ def _superseded_digests(lake: SourceLake, kind: str, hour: Hour) -> set[str]:
 
 def _is_known_to_be_lost(lake: SourceLake, kind: str, hour: Hour, name: str) -> bool:
     """A capture whose loss was recorded; or what was made of it, where the hour has no other."""
-    if kind in (RAW, QUARANTINE):
+    if kind in (RAW, QUARANTINE) or (kind == SIGNALS and name != hour.key):
         return lake.lost_path(CaptureRef(hour, name)).exists()
     return any(loss.startswith(f"{hour.key}-") for loss in listing(lake.root / "lost")) and not lake.captures(
         hour, hour

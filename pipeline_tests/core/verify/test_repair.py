@@ -9,8 +9,9 @@ import pytest
 
 from pipeline.core import checksums, history
 from pipeline.core.compact import compact
-from pipeline.core.lake import DELTA, QUARANTINE, RAW, REPORT, REPORT_TEXT, VALIDATED
+from pipeline.core.lake import DELTA, QUARANTINE, RAW, REPORT, REPORT_TEXT, SIGNALS, VALIDATED
 from pipeline.core.model import HourState, Rule, RuleKind
+from pipeline.core.records import Signals, decode
 from pipeline.core.verify.checking import verify
 from pipeline.core.verify.faults import Remedy
 from pipeline.core.verify.repairing import repair
@@ -34,7 +35,7 @@ def told(account: Account) -> Account:
 
 
 def place(account: Account, kind: str, hours: float) -> Path:
-    if kind in (RAW, QUARANTINE):
+    if kind in (RAW, QUARANTINE, SIGNALS):
         [capture] = account.lake.captures(hour(hours), hour(hours))
         return account.lake.place(kind, hour(hours), capture.name)
     return account.lake.place(kind, hour(hours))
@@ -88,6 +89,24 @@ def test_without_checksums_the_terms_come_from_the_neighbours(told: Account) -> 
     assert repaired(told) == [place(told, VALIDATED, 1).relative_to(told.lake.root).as_posix()]
     assert told.files(*MADE) == before
     assert verify(told.lake).unrecorded == []
+
+
+@pytest.mark.parametrize("of", ["the capture", "the delta"])
+@pytest.mark.parametrize("gone", [False, True])
+def test_signals_come_back_without_the_durations_that_nobody_can_measure_again(
+    told: Account, of: str, gone: bool
+) -> None:
+    path = place(told, SIGNALS, 3)
+    path = path if of == "the capture" else told.lake.place(SIGNALS, hour(3))
+    before, others = decode(path, Signals), told.files(*MADE, "signals")
+    path.unlink() if gone else spoil(path)
+    assert repaired(told) == [path.relative_to(told.lake.root).as_posix()]
+    after = decode(path, Signals)
+    assert {check.seconds for check in after.checks} == {None} != {check.seconds for check in before.checks}
+    assert (after.volume, [c.measures for c in after.checks]) == (before.volume, [c.measures for c in before.checks])
+    name = path.relative_to(told.lake.root).as_posix()
+    assert {**told.files(*MADE, "signals"), name: b""} == {**others, name: b""}
+    assert verify(told.lake).faults == []
 
 
 def test_a_lost_capture_is_named_once_and_what_was_accepted_of_it_stands(told: Account) -> None:

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.core import checksums, history
-from pipeline.core.lake import DELTA, QUARANTINE, RAW, REPORT, REPORT_TEXT, VALIDATED, Lake
+from pipeline.core.lake import DELTA, QUARANTINE, RAW, REPORT, REPORT_TEXT, SIGNALS, VALIDATED, Lake
 from pipeline.core.lineage import with_lineage
 from pipeline.core.snapshots import encode_table
 from pipeline.core.verify.checking import verify
@@ -35,7 +35,7 @@ def told(account: Account) -> Account:
 
 
 def place(account: Account, kind: str, hours: float) -> Path:
-    if kind in (RAW, QUARANTINE):
+    if kind in (RAW, QUARANTINE, SIGNALS):
         [capture] = account.lake.captures(hour(hours), hour(hours))
         return account.lake.place(kind, hour(hours), capture.name)
     return account.lake.place(kind, hour(hours))
@@ -99,7 +99,7 @@ def test_hours_of_an_interrupted_rebuild_need_not_fit_each_other_and_are_no_faul
 # What is damaged ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", [RAW, VALIDATED, DELTA, REPORT, REPORT_TEXT, QUARANTINE])
+@pytest.mark.parametrize("kind", [RAW, VALIDATED, DELTA, REPORT, REPORT_TEXT, QUARANTINE, SIGNALS])
 def test_one_flipped_bit_is_found_in_any_file(told: Account, kind: str) -> None:
     path = place(told, kind, 3 if kind == QUARANTINE else 2)
     flip(path)
@@ -109,7 +109,7 @@ def test_one_flipped_bit_is_found_in_any_file(told: Account, kind: str) -> None:
     assert fault.remedy is (Remedy.LOSS if kind == RAW else Remedy.REMAKE)
 
 
-@pytest.mark.parametrize("kind", [RAW, VALIDATED, DELTA, REPORT, REPORT_TEXT, QUARANTINE])
+@pytest.mark.parametrize("kind", [RAW, VALIDATED, DELTA, REPORT, REPORT_TEXT, QUARANTINE, SIGNALS])
 def test_a_file_that_is_gone_is_found(told: Account, kind: str) -> None:
     path = place(told, kind, 3 if kind == QUARANTINE else 5)
     path.unlink()

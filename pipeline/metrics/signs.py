@@ -1,0 +1,229 @@
+"""The vital signs of one source, and of the project, as they stand in the lake.
+
+`History` follows from files that do not change and is read again only where a folder of theirs did: once an hour as a
+rule. `Present` is a handful of small files, read at each scrape.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pyarrow.compute as pc
+
+from pipeline.core import archives
+from pipeline.core.files import listing
+from pipeline.core.hours import Hour
+from pipeline.core.incidents.book import Book, Incident
+from pipeline.core.incidents.notes import CHANNEL, Failing, read_note
+from pipeline.core.lake import (
+    DELTA,
+    QUARANTINE,
+    RAW,
+    REPORT,
+    SIGNALS,
+    VALIDATED,
+    CaptureRef,
+    SourceLake,
+)
+from pipeline.core.ledger import read_ledger
+from pipeline.core.lineage import read_lineage
+from pipeline.core.model import HourState, Source
+from pipeline.core.records import Signals, decode
+from pipeline.core.signals.drift import drifts
+from pipeline.core.signals.series import measured, measured_before
+from pipeline.core.snapshots import read_table
+from pipeline.core.text import plain
+from pipeline.metrics.stamps import Kept, Sizes, Stamp, stamp, stamps
+
+_KINDS = (RAW, VALIDATED, DELTA, REPORT, QUARANTINE, SIGNALS)
+
+
+class _Crossed(msgspec.Struct, frozen=True):
+    """Of a crossing in a report what is counted."""
+
+    rule: str
+    counter: str
+
+
+class _Crossings(msgspec.Struct, frozen=True):
+    crossings: tuple[_Crossed, ...]
+
+
+@dataclass(frozen=True)
+class Item:
+    """An item of the newest accepted snapshot; a counter is missing where it is not known."""
+
+    item_id: str
+    title: str
+    counts: Mapping[str, int]
+    per_minute: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class History:
+    """``captures``: by their verdict. ``signals``: of the newest capture and, after it, of the newest delta."""
+
+    hours: Mapping[HourState, int]
+    captures: Mapping[str, int]
+    last_accepted_at: datetime | None
+    credential_expires: datetime | None
+    crossings: Mapping[_Crossed, int]
+    items: Sequence[Item]
+    left_out: int
+    signals: Sequence[Signals]
+    drifting: int
+
+
+@dataclass(frozen=True)
+class Present:
+    """``sent``: messages by channel. ``failing``: by channel how often in a row it took none."""
+
+    sent: Mapping[str, int]
+    failing: Mapping[str, int]
+    bytes: int
+
+
+@dataclass
+class SourceSigns:
+    """Reads one source. ``most_items``: so many of its items at most, those with the highest first counter."""
+
+    lake: SourceLake
+    most_items: int
+    _history: Kept[History] = field(default_factory=Kept)
+    _small: SmallSigns = field(init=False)
+    _crossings: dict[Hour, tuple[object, Counter[_Crossed]]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._small = SmallSigns(self.lake)
+
+    def history(self, source: Source, now: datetime) -> History:
+        """Raises LakeFault where a file is damaged."""
+        folders = [self.lake.root / kind for kind in _KINDS] + [self.lake.root / archives.FOLDER]
+        key = (Hour.of(now), source.counter_names, source.end)
+        return self._history.get(key, stamps(folders), lambda: self._read(source, now))
+
+    def present(self) -> Present:
+        return self._small.read()
+
+    def _read(self, source: Source, now: datetime) -> History:
+        lake, last = self.lake, self.lake.last_accepted()
+        ledger = read_ledger(lake, source, now)
+        accepted, refused = len(lake.accepted_hours()), len(lake.refused())
+        captures = {"accepted": accepted, "refused": refused}
+        captures["unjudged"] = max(0, len(lake.captures()) - accepted - refused)
+        lineage = read_lineage(lake.path(VALIDATED, last)) if last is not None else None
+        items, left_out = self._items(last, source) if last is not None else ([], 0)
+        signals = self._signals()
+        newest = measured(signals[0]) if signals and signals[0].volume is not None else None
+        before = measured_before(lake, _capture(newest.signals)) if newest is not None else []
+        return History(
+            hours={state: ledger.count(state) for state in HourState},
+            captures=captures,
+            last_accepted_at=CaptureRef(last, lineage.capture).captured_at if last and lineage else None,
+            credential_expires=lineage.credential_expires if lineage else None,
+            crossings=self._count_crossings(),
+            items=items,
+            left_out=left_out,
+            signals=signals,
+            drifting=len(drifts(newest, before)) if newest is not None else 0,
+        )
+
+    def _count_crossings(self) -> Counter[_Crossed]:
+        """Each report is decoded once, and once more where its hour was made again."""
+        found: dict[Hour, tuple[object, Counter[_Crossed]]] = {}
+        for hour in self.lake.hours_with(REPORT):
+            now = self.lake.stamp(REPORT, hour)
+            known = self._crossings.get(hour)
+            if known is None or known[0] != now:
+                known = now, Counter(decode(self.lake.path(REPORT, hour), _Crossings).crossings)
+            found[hour] = known
+        self._crossings = found
+        total: Counter[_Crossed] = Counter()
+        for _, crossed in found.values():
+            total.update(crossed)
+        return total
+
+    def _items(self, hour: Hour, source: Source) -> tuple[list[Item], int]:
+        snapshot = read_table(self.lake.path(VALIDATED, hour))
+        counters = [name for name in source.counter_names if name in snapshot.column_names]
+        total = len(snapshot)
+        if total > self.most_items and counters:
+            order = [(counters[0], "descending")]
+            snapshot = snapshot.take(pc.select_k_unstable(snapshot, self.most_items, order))
+        rows = snapshot.select(["item_id", "title", *counters]).to_pylist()
+        rates = self._rates(hour, {row["item_id"] for row in rows})
+        items = [_item(row, counters, rates.get(row["item_id"], {})) for row in rows]
+        return items, total - len(items)
+
+    def _rates(self, hour: Hour, wanted: set[str]) -> dict[str, dict[str, float]]:
+        if not self.lake.exists(DELTA, hour):
+            return {}
+        delta = read_table(self.lake.path(DELTA, hour))
+        names = [name for name in delta.column_names if name.endswith("_per_hour")]
+        rows = delta.select(["item_id", *names]).to_pylist()
+        return {
+            row["item_id"]: {name.removesuffix("_per_hour"): row[name] / 60 for name in names if row[name] is not None}
+            for row in rows
+            if row["item_id"] in wanted
+        }
+
+    def _signals(self) -> list[Signals]:
+        names = self.lake.signal_names()
+        captures = [name for name in names if "-" in name[len("2026-11-22T14") :]]
+        deltas = [name for name in names if name not in set(captures)][-1:]
+        newest = captures[-1:] + deltas
+        return [decode(self.lake.path(SIGNALS, Hour.parse(name[:13]), name), Signals) for name in newest]
+
+
+@dataclass
+class SmallSigns:
+    """The receipts, the failing channels and the size of one sender: a source, or the project."""
+
+    lake: SourceLake
+    _sent: Kept[Mapping[str, int]] = field(default_factory=Kept)
+    _sizes: Sizes = field(default_factory=Sizes)
+
+    def read(self) -> Present:
+        receipts: tuple[Stamp, ...] = (stamp(self.lake.root / "receipts"),)
+        failing = {
+            name.removeprefix(CHANNEL): note.times
+            for name in self.lake.note_names(CHANNEL)
+            if (note := _note(self.lake, name)) is not None
+        }
+        return Present(self._sent.get(None, receipts, self._count_sent), failing, self._sizes.of(self.lake.root))
+
+    def _count_sent(self) -> Mapping[str, int]:
+        names = (name for name in listing(self.lake.root / "receipts") if name.endswith(".json"))
+        return Counter(name.removesuffix(".json").rpartition("--")[2] for name in names)
+
+
+@dataclass
+class OpenIncidents:
+    """The incidents of all sources that are open."""
+
+    lake: SourceLake
+    _open: Kept[Sequence[Incident]] = field(default_factory=Kept)
+
+    def read(self) -> Sequence[Incident]:
+        folder: Path = self.lake.root / "incidents"
+        return self._open.get(None, (stamp(folder),), Book(self.lake).open_incidents)
+
+
+def _note(lake: SourceLake, name: str) -> Failing | None:
+    """None where it is dropped just now: nobody holds a lock here."""
+    return read_note(lake, name, Failing)
+
+
+def _capture(signals: Signals) -> CaptureRef:
+    return CaptureRef(Hour.parse(signals.hour), signals.capture)
+
+
+def _item(row: Mapping[str, Any], counters: Sequence[str], rates: Mapping[str, float]) -> Item:
+    counts = {name: row[name] for name in counters if row[name] is not None}
+    return Item(row["item_id"], plain(row["title"] or row["item_id"]), counts, rates)
