@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
+from pipeline.core.lake import VALIDATED
+from pipeline.core.signals.drift import CHECK as STEADY
+from pipeline.graph import RAW
 from pipeline.metadata import snapshot_metadata
 from pipeline_tests.core.account import hour
 from pipeline_tests.core.traffic import REPOSITORY, day, midday, told, traffic_account
+from pipeline_tests.dagster_parts import HOUR, MOMENT, Blog, checks_of
 
 
 def test_days_that_the_platform_revised_are_counted_and_named(tmp_path: Path) -> None:
@@ -23,3 +28,22 @@ def test_days_that_the_platform_revised_are_counted_and_named(tmp_path: Path) ->
     assert (first["item"], first["day"], first["before"], first["after"]) == (REPOSITORY, str(day(12)), 10, 22)
     assert "views" in shown["preview"].records[0].data
     assert "views_days" not in shown["preview"].records[0].data
+
+
+def test_what_the_checks_measured_stands_beside_the_snapshot_as_numbers(blog: Blog) -> None:
+    assert blog.capture().success
+    shown = snapshot_metadata(blog.lake, HOUR)
+    assert (shown["signal/items"], shown["signal/title_missing"]) == (8, 0.0)
+    assert shown["signal/late_seconds"] == 60 * (MOMENT.minute - blog.source.minute)
+    assert shown["signal/all_checks_seconds"] > 0
+    assert checks_of(blog.instance, blog.source, RAW, HOUR)[STEADY] == "SUCCEEDED"
+
+
+def test_a_listing_that_shrinks_within_its_bounds_is_a_yellow_check_that_blocks_nothing(blog: Blog) -> None:
+    for number in range(6):
+        assert blog.capture(MOMENT + timedelta(hours=number)).success
+    del blog.account.views[next(iter(blog.account.views))]
+    assert blog.capture(MOMENT + timedelta(hours=6)).success
+    shown = [checks_of(blog.instance, blog.source, RAW, HOUR + number)[STEADY] for number in (5, 6)]
+    assert shown == ["SUCCEEDED", "FAILED"]  # Dagster's word for a warning, too
+    assert blog.lake.exists(VALIDATED, HOUR + 6)

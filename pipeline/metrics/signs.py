@@ -36,7 +36,7 @@ from pipeline.core.lineage import read_lineage
 from pipeline.core.model import HourState, Source
 from pipeline.core.records import Signals, decode
 from pipeline.core.signals.drift import drifts
-from pipeline.core.signals.series import measured, measured_before
+from pipeline.core.signals.series import WINDOW_HOURS, is_capture, measured, measured_before, read_signals
 from pipeline.core.snapshots import read_table
 from pipeline.core.text import plain
 from pipeline.metrics.stamps import Kept, Sizes, Stamp, stamp, stamps
@@ -97,7 +97,7 @@ class SourceSigns:
     most_items: int
     _history: Kept[History] = field(default_factory=Kept)
     _small: SmallSigns = field(init=False)
-    _crossings: dict[Hour, tuple[object, Counter[_Crossed]]] = field(default_factory=dict)
+    _crossings: dict[str, MonthCrossings] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._small = SmallSigns(self.lake)
@@ -114,9 +114,9 @@ class SourceSigns:
     def _read(self, source: Source, now: datetime) -> History:
         lake, last = self.lake, self.lake.last_accepted()
         ledger = read_ledger(lake, source, now)
-        accepted, refused = len(lake.accepted_hours()), len(lake.refused())
+        accepted, refused = self._count(VALIDATED), self._count(QUARANTINE)
         captures = {"accepted": accepted, "refused": refused}
-        captures["unjudged"] = max(0, len(lake.captures()) - accepted - refused)
+        captures["unjudged"] = max(0, self._count(RAW) - accepted - refused)
         lineage = read_lineage(lake.path(VALIDATED, last)) if last is not None else None
         items, left_out = self._items(last, source) if last is not None else ([], 0)
         signals = self._signals()
@@ -134,19 +134,15 @@ class SourceSigns:
             drifting=len(drifts(newest, before)) if newest is not None else 0,
         )
 
+    def _count(self, kind: str) -> int:
+        return sum(len(self.lake.names(kind, month)) for month in self.lake.months(kind))
+
     def _count_crossings(self) -> Counter[_Crossed]:
-        """Each report is decoded once, and once more where its hour was made again."""
-        found: dict[Hour, tuple[object, Counter[_Crossed]]] = {}
-        for hour in self.lake.hours_with(REPORT):
-            now = self.lake.stamp(REPORT, hour)
-            known = self._crossings.get(hour)
-            if known is None or known[0] != now:
-                known = now, Counter(decode(self.lake.path(REPORT, hour), _Crossings).crossings)
-            found[hour] = known
-        self._crossings = found
         total: Counter[_Crossed] = Counter()
-        for _, crossed in found.values():
-            total.update(crossed)
+        for month in self.lake.months(REPORT):
+            kept, folder = self._crossings.setdefault(month, MonthCrossings()), self.lake.folder(REPORT, month)
+            index = archives.index_path(self.lake.root, month)
+            total.update(kept.read(self.lake, month, (stamp(folder), stamp(index))))
         return total
 
     def _items(self, hour: Hour, source: Source) -> tuple[list[Item], int]:
@@ -174,11 +170,34 @@ class SourceSigns:
         }
 
     def _signals(self) -> list[Signals]:
-        names = self.lake.signal_names()
-        captures = [name for name in names if "-" in name[len("2026-11-22T14") :]]
-        deltas = [name for name in names if name not in set(captures)][-1:]
-        newest = captures[-1:] + deltas
-        return [decode(self.lake.path(SIGNALS, Hour.parse(name[:13]), name), Signals) for name in newest]
+        last = self.lake.last_capture()
+        names = self.lake.signal_names(last.hour + -WINDOW_HOURS) if last is not None else []
+        captures = [name for name in names if is_capture(name)]
+        deltas = [name for name in names if not is_capture(name)]
+        return [read_signals(self.lake, name) for name in (*captures[-1:], *deltas[-1:])]
+
+
+@dataclass
+class MonthCrossings:
+    """The crossings of one month: each report is decoded once, and once more where its hour was made again."""
+
+    _of_hours: dict[str, tuple[object, Counter[_Crossed]]] = field(default_factory=dict)
+    _kept: Kept[Counter[_Crossed]] = field(default_factory=Kept)
+
+    def read(self, lake: SourceLake, month: str, folders: tuple[Stamp, ...]) -> Counter[_Crossed]:
+        return self._kept.get(None, folders, lambda: self._count(lake, month))
+
+    def _count(self, lake: SourceLake, month: str) -> Counter[_Crossed]:
+        known, self._of_hours, total = self._of_hours, {}, Counter[_Crossed]()
+        for name in lake.names(REPORT, month):
+            hour = Hour.parse(name)
+            now = lake.stamp(REPORT, hour)
+            found = known.get(name)
+            if found is None or found[0] != now:
+                found = now, Counter(decode(lake.path(REPORT, hour), _Crossings).crossings)
+            self._of_hours[name] = found
+            total.update(found[1])
+        return total
 
 
 @dataclass

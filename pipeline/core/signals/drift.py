@@ -6,7 +6,8 @@ A number is compared with the captures of the seven days before it:
   zero, drifts where it is above zero since less than NEWS, and was never so before, or at most half as much. What has
   stood for longer than that is how the platform is, and is no news.
 - The number of items drifts where it is a tenth below the median of the last day or half above it.
-- Lateness drifts by ten minutes, durations by three times the median and a second.
+- Lateness drifts by ten minutes, durations by three times the median and a second; those of the checks count where no
+  item was named.
 - A field that no earlier capture held is new. One that each of the last captures held is lost. Both are named once:
   for the next capture they are known.
 

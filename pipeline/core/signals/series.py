@@ -64,12 +64,22 @@ class Measured:
 def measured_before(lake: SourceLake, capture: CaptureRef) -> list[Measured]:
     """The captures of the seven days before this one, oldest first. Raises LakeFault where a file is damaged."""
     names = lake.signal_names(capture.hour + -WINDOW_HOURS, capture.hour)
-    return [_read(lake, name) for name in names if len(name) > _HOUR_LENGTH and name < capture.name]
+    return [_read(lake, name) for name in names if is_capture(name) and name < capture.name]
 
 
 def measured_since(lake: SourceLake, first: Hour) -> list[Measured]:
     """Every capture from ``first`` on that was measured, oldest first. Raises LakeFault where a file is damaged."""
-    return [_read(lake, name) for name in lake.signal_names(first) if len(name) > _HOUR_LENGTH]
+    return [_read(lake, name) for name in lake.signal_names(first) if is_capture(name)]
+
+
+def is_capture(name: str) -> bool:
+    """Whether the signals called so are of a capture; else they are of a delta."""
+    return len(name) > _HOUR_LENGTH
+
+
+def read_signals(lake: SourceLake, name: str) -> Signals:
+    """Signals by one of `SourceLake.signal_names`. Raises LakeFault where the file is damaged."""
+    return _read(lake, name).signals
 
 
 def measured(signals: Signals) -> Measured:
@@ -102,7 +112,7 @@ def _numbers(signals: Signals) -> Iterator[tuple[Name, float]]:
     if signals.capture_seconds is not None:
         yield CAPTURE, signals.capture_seconds
     took = [check.seconds for check in signals.checks if check.seconds is not None]
-    if took:
+    if took and not any(check.failing for check in signals.checks):  # naming items loads Pandera, which takes longer
         yield CHECKS, sum(took)
     items = volume.items if volume is not None else 0
     for check in signals.checks:
