@@ -8,7 +8,7 @@ import click
 
 
 @click.command()
-@click.option("--port", type=click.IntRange(0, 65535), default=9463, show_default=True, help="0: any that is free.")
+@click.option("--port", type=click.IntRange(0, 65535), default=9464, show_default=True, help="0: any that is free.")
 @click.option(
     "--items",
     type=click.IntRange(0),
@@ -24,7 +24,7 @@ def command(port: int, items: int, once: bool) -> None:
     scrape, without a lock. docs/metrics.md lists what there is.
 
     \b
-    Example: ratchet metrics --port 9463
+    Example: ratchet metrics --port 9464
     """
     from pipeline.core.observe import PRESENT
     from pipeline.core.project import Project

@@ -25,7 +25,7 @@ def serving(signs: VitalSigns, port: int) -> Iterator[str]:
     except OSError as fault:
         raise ConfigError(
             f"The port {port} of {HOST} cannot be used: {fault.strerror}",
-            "Name another one: ratchet metrics --port 9464",
+            "Name another one: ratchet metrics --port 9465",
         ) from fault
     try:
         yield f"http://{HOST}:{server.server_port}/metrics"
