@@ -69,7 +69,7 @@ def test_compact_packs_what_is_over_finds_it_elsewhere_and_unpacks_it(observed: 
     before = published(observed)
     done = ratchet("compact")
     assert done.returncode == 0, done.stderr
-    assert f"{BLOG}: 2026-04 packed, 10 files into one archive" in done.stdout
+    assert f"{BLOG}: 2026-04 packed, 14 files into one archive" in done.stdout
     assert "no finished month" in ratchet("compact", BLOG).stdout
     observed.lake.archive("2026-04").rename(tmp_path / f"{BLOG}-2026-04.zip")
     missing = ratchet("export", BLOG, "-o", str(tmp_path / "all.csv"))
@@ -79,7 +79,7 @@ def test_compact_packs_what_is_over_finds_it_elsewhere_and_unpacks_it(observed: 
     assert found.returncode == 0, found.stderr
     assert ratchet("verify", RATCHET_ARCHIVES=str(tmp_path)).returncode == 0
     undone = ratchet("compact", BLOG, "--undo", "2026-04", RATCHET_ARCHIVES=str(tmp_path))
-    assert undone.stdout == f"{BLOG}: 2026-04 unpacked, 10 files.\n"
+    assert undone.stdout == f"{BLOG}: 2026-04 unpacked, 14 files.\n"
     assert published(observed) == before
     assert ratchet("compact", BLOG, "--undo", "2026-04").returncode == 2
 
