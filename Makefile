@@ -3,7 +3,7 @@ PYTHON ?= python3
 PORT ?= 3000
 BIN := .venv/bin
 
-.PHONY: help setup run dev test lint format bench torture lock clean
+.PHONY: help setup run dev test pictures lint format bench torture lock clean
 
 help: ## Show this list.
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -30,12 +30,15 @@ dev: run ## Open the Dagster UI with that history and a simulated account (PORT=
 	@$(BIN)/ratchet dev --port $(PORT)
 
 # Tests that run whole stacks or whole replays come alone: beside others, two cores are too few for their deadlines.
-ALONE := pipeline_tests/test_live.py pipeline_tests/test_replay.py pipeline_tests/deploy/test_deployed.py
+ALONE := pipeline_tests/test_live.py pipeline_tests/test_ui.py pipeline_tests/test_replay.py pipeline_tests/deploy/test_deployed.py
 
 test: setup ## Run the tests.
 	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ALONE:%=--ignore=%)
 	@$(BIN)/python -m pytest $(ALONE)
 	@cd points && ../$(BIN)/python -m pytest
+
+pictures: setup ## Make the pictures of the docs again, of what `make run` replayed.
+	@$(BIN)/python -m pipeline_tests.pictures
 
 lint: setup ## Check style, types, import directions, YAML and generated documents.
 	@$(BIN)/ruff check .

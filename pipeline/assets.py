@@ -20,14 +20,21 @@ from pipeline.core.model import Origin, Source
 from pipeline.core.observe import observe
 from pipeline.core.project import Project
 from pipeline.failures import Attempt, failing_loudly
-from pipeline.graph import DELTA, RAW, REPORT, SNAPSHOT, asset_key, pool
-from pipeline.metadata import delta_metadata, raw_metadata, report_metadata, snapshot_metadata
+from pipeline.graph import DELTA, RAW, REPORT, SNAPSHOT, asset_key, asset_tags, pool
+from pipeline.metadata import (
+    Metadata,
+    delta_metadata,
+    raw_metadata,
+    report_metadata,
+    snapshot_metadata,
+    spikes_table,
+)
 from pipeline.notify.heartbeat import beat
 from pipeline.resources import CLOCK, LAKE, lock_key
-from pipeline.site.build import build_site
+from pipeline.site.build import read_story, write_pages
 from pipeline.telling import tell_hour
 
-_LATE, _OVERDUE = timedelta(minutes=90), timedelta(hours=2)
+_LATE, _OVERDUE, _LATELY = timedelta(minutes=90), timedelta(hours=2), timedelta(hours=24)
 
 
 def build_assets(source: Source, partitions: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
@@ -38,7 +45,7 @@ def build_assets(source: Source, partitions: dg.PartitionsDefinition) -> list[dg
         "required_resource_keys": {LAKE, CLOCK, lock_key(source)},
         "owners": [source.owner] if source.owner and "@" in source.owner else None,
         "freshness_policy": _freshness(source),
-        "tags": {"simulated": "true"} if source.simulated else None,
+        "tags": asset_tags(source),
     }
 
     @dg.asset(
@@ -60,7 +67,8 @@ def build_assets(source: Source, partitions: dg.PartitionsDefinition) -> list[dg
                 context.log.info(_already(seen.capture))
             elif seen.ended is None:
                 context.log.info(f"Took up the capture {seen.capture.name}, which nobody had judged.")
-            metadata = raw_metadata(lake, seen.capture)
+            judged = None if seen.accepted else history.verdict(lake, source, seen.capture)
+            metadata = raw_metadata(lake, seen.capture, judged)
         return dg.MaterializeResult(metadata=metadata | _state(seen.accepted, seen.capture))
 
     @dg.asset(
@@ -111,21 +119,30 @@ def build_assets(source: Source, partitions: dg.PartitionsDefinition) -> list[dg
         with failing_loudly(Attempt(lake, hour, context.resources.clock)):
             history.publish_report(lake, source, hour)
             report = history.read_report(lake, hour)
+            metadata = report_metadata(lake, report)
             if _is_live(context):
                 now = context.resources.clock.now()
                 forget_attempt(lake, now if now in hour else report.captured_at)
-                _draw_pages(context, source, now)
-        return dg.MaterializeResult(metadata=report_metadata(lake, report))
+                metadata |= _draw_pages(context, source, now)
+        return dg.MaterializeResult(metadata=metadata)
 
-    return [raw_snapshot, validated_snapshot, hourly_delta, threshold_report]
+    assets = [raw_snapshot, validated_snapshot, hourly_delta, threshold_report]
+    return [asset for asset in dg.with_source_code_references(assets) if isinstance(asset, dg.AssetsDefinition)]
 
 
-def _draw_pages(context: dg.AssetExecutionContext, source: Source, now: datetime) -> None:
-    """The pages follow from the lake and can be drawn again: what keeps them from it fails no capture."""
+def _draw_pages(context: dg.AssetExecutionContext, source: Source, now: datetime) -> Metadata:
+    """The pages follow from the lake and can be drawn again: what keeps them from it fails no capture.
+
+    Returns what only the whole history tells: the spikes of the last day.
+    """
     try:
-        build_site(Project.here(), source, now)
+        story = read_story(Project.here(), source, now)
+        write_pages(Project.here(), story)
     except RatchetError as fault:
         context.log.warning(f"The page of {source.name} was not drawn: {fault}")
+        return {}
+    lately = [spike for spike in story.spikes if now - spike.ended <= _LATELY]
+    return {"spikes_24h": len(lately)} | ({"spikes": spikes_table(lately)} if lately else {})
 
 
 def _lake(context: dg.AssetExecutionContext, source: Source) -> SourceLake:

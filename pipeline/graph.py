@@ -18,6 +18,11 @@ def asset_key(source: Source, asset: str) -> dg.AssetKey:
     return dg.AssetKey([source.name, asset])
 
 
+def asset_tags(source: Source) -> dict[str, str]:
+    """What the UI can filter assets by, beside group, kind and owner."""
+    return {"platform": source.platform.kind} | ({"simulated": "true"} if source.simulated else {})
+
+
 def pool(source: Source) -> str:
     """Runs of one source queue behind each other (dagster.yaml: run granularity, limit 1)."""
     return f"source_{source.name}"

@@ -1,48 +1,55 @@
-"""What the whole history of a source says, as an asset without partitions, a job and a daily schedule.
+"""What the whole history of a source says, as assets without partitions, a job and a daily schedule.
 
-It stands in a group of its own: a capture waits for none of it, and "Materialize all" of a source stays
+They stand in a group of their own: a capture waits for none of it, and "Materialize all" of a source stays
 the four assets of an hour.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from pipeline.core.analysis.first_hours import AGES, YARDSTICK_HOURS, FirstHours, Spread, first_hours, sentences
+from pipeline.core.analysis.happenings import happenings
+from pipeline.core.analysis.spikes import TIMES, spikes
 from pipeline.core.analysis.watched import read_watched
 from pipeline.core.model import Source
 from pipeline.core.project import Project
 from pipeline.core.text import plain
 from pipeline.failures import failing_loudly
-from pipeline.graph import REPORT, SOURCE_TAG, asset_key
-from pipeline.metadata import Metadata, rows_table
+from pipeline.graph import REPORT, SOURCE_TAG, asset_key, asset_tags
+from pipeline.metadata import Metadata, rows_table, spikes_table
 from pipeline.resources import LAKE
 from pipeline.site.build import cache_folder
 
-FIRST_HOURS = "first_36_hours"
+FIRST_HOURS, SPIKES = "first_36_hours", "spikes"
 
 
 @dataclass(frozen=True)
 class LongView:
     """What a source's definitions take in."""
 
-    asset: dg.AssetsDefinition
+    assets: list[dg.AssetsDefinition]
     job: UnresolvedAssetJobDefinition
     schedule: dg.ScheduleDefinition
 
 
 def build_long_view(source: Source) -> LongView:
+    common: dict[str, Any] = {
+        "deps": [asset_key(source, REPORT)],
+        "group_name": f"{source.name}_long_view",
+        "kinds": {"duckdb"},
+        "owners": [source.owner] if source.owner and "@" in source.owner else None,
+        "tags": asset_tags(source),
+        "required_resource_keys": {LAKE},
+    }
+
     @dg.asset(
         key=asset_key(source, FIRST_HOURS),
-        deps=[asset_key(source, REPORT)],
-        group_name=f"{source.name}_long_view",
-        kinds={"duckdb"},
-        owners=[source.owner] if source.owner and "@" in source.owner else None,
-        tags={"simulated": "true"} if source.simulated else None,
-        required_resource_keys={LAKE},
         description="How fast the count of an item arrives after its publication, over all items that were published "
         "while the source was watched: the share of its count so far by age, and when its rate has faded.",
+        **common,
     )
     def first_36_hours(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
         lake = context.resources.lake.source(source.name)
@@ -51,9 +58,23 @@ def build_long_view(source: Source) -> LongView:
             found = first_hours(watched, watched.counters[0])
         return dg.MaterializeResult(metadata=first_hours_metadata(found))
 
+    @dg.asset(
+        key=asset_key(source, SPIKES),
+        description=f"Every stretch in which an item, or all together, gained at least {TIMES:g} times the usual, and "
+        "what was published or marked in the hours before it.",
+        **common,
+    )
+    def all_spikes(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
+        lake = context.resources.lake.source(source.name)
+        with failing_loudly():
+            watched = read_watched(lake, cache_folder(Project.here(), source.name))
+            found = spikes(watched, watched.counters[0], happenings(lake, watched))
+        metadata: Metadata = {"spikes": len(found), "counter": watched.counters[0]}
+        return dg.MaterializeResult(metadata=metadata | ({"newest": spikes_table(found)} if found else {}))
+
     job = dg.define_asset_job(
         f"{source.name}_long_view",
-        selection=dg.AssetSelection.assets(first_36_hours),
+        selection=dg.AssetSelection.assets(first_36_hours, all_spikes),
         description=f"What the whole history of {source.name} says; once a day.",
         tags={SOURCE_TAG: source.name},
     )
@@ -65,7 +86,7 @@ def build_long_view(source: Source) -> LongView:
         description="Half an hour away from the captures of the source.",
         default_status=dg.DefaultScheduleStatus.RUNNING if source.enabled else dg.DefaultScheduleStatus.STOPPED,
     )
-    return LongView(first_36_hours, job, schedule)
+    return LongView([first_36_hours, all_spikes], job, schedule)
 
 
 def first_hours_metadata(found: FirstHours) -> Metadata:

@@ -81,6 +81,7 @@ def maintenance_definitions() -> dg.Definitions:
         job=maintenance,
         cron_schedule="41 4 * * *",
         execution_timezone="UTC",
+        description="Once a day, at night; runs of the last 30 days stay.",
         default_status=dg.DefaultScheduleStatus.RUNNING,
     )
     return dg.Definitions(jobs=[maintenance], schedules=[schedule])

@@ -6,7 +6,7 @@ Text from a platform goes into tables and plain text only, where no markup takes
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,9 @@ import dagster as dg
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.core.analysis.spikes import Spike, before_words
 from pipeline.core.capture import Ended, read_head, read_pages
+from pipeline.core.history import Verdict
 from pipeline.core.hours import Hour, format_time
 from pipeline.core.lake import DELTA, RAW, REPORT, SIGNALS, VALIDATED, CaptureRef, SourceLake
 from pipeline.core.lineage import read_lineage
@@ -27,6 +29,7 @@ from pipeline.core.revisions import revision_row, revisions, windowed
 from pipeline.core.signals.series import measured
 from pipeline.core.snapshots import read_table
 from pipeline.core.windows import is_days
+from pipeline.platforms.protocol import Page
 
 Metadata = dict[str, Any]
 PREVIEW_ROWS = 5
@@ -46,17 +49,32 @@ _COLUMNS = {
 }
 
 
-def raw_metadata(lake: SourceLake, capture: CaptureRef) -> Metadata:
-    head = read_head(lake, capture)
-    ended = next(part for part in read_pages(lake, capture) if isinstance(part, Ended))
+def raw_metadata(lake: SourceLake, capture: CaptureRef, judged: Verdict | None = None) -> Metadata:
+    """``judged``: what the checks say of the capture, where it is not accepted yet."""
+    head, last = read_head(lake, capture), capture.captured_at
+    for part in read_pages(lake, capture):
+        if isinstance(part, Page):
+            last = max(last, part.fetched_at)
+        elif isinstance(part, Ended):
+            ended = part
     return {
+        **({} if judged is None or judged.accepted else _refusal_metadata(judged)),
         "captured_at": dg.MetadataValue.timestamp(capture.captured_at),
+        "seconds": round((last - capture.captured_at).total_seconds(), 2),
         "origin": head.origin.value,
         "pages": ended.pages,
         "bytes_received": ended.bytes,
         "bytes_stored": lake.raw(capture).stat().st_size,
         "file": dg.MetadataValue.path(lake.place(RAW, capture.hour, capture.name)),
     }
+
+
+def _refusal_metadata(judged: Verdict) -> Metadata:
+    """Why a capture goes no further, before anything else."""
+    failed = [finding for finding in judged.judged if not finding.passed]
+    rows = [{"check": finding.check, **row} for finding in failed for row in finding.rows]
+    metadata: Metadata = {"refused_by": ", ".join(f.check for f in failed) or "its owner", "reason": judged.reason}
+    return metadata | ({"refused_items": rows_table(rows)} if rows else {})
 
 
 def snapshot_metadata(lake: SourceLake, hour: Hour) -> Metadata:
@@ -97,9 +115,26 @@ def delta_metadata(lake: SourceLake, hour: Hour) -> Metadata:
     lineage, table = read_lineage(lake.path(VALIDATED, hour)), read_table(lake.path(DELTA, hour))
     return {
         **_table_metadata(table, lineage.terms.counters),
+        "dagster/column_lineage": _delta_lineage(lineage, table.column_names),
         "since": lineage.previous_hour or "nothing: the first snapshot",
         "file": dg.MetadataValue.path(lake.place(DELTA, hour)),
     }
+
+
+def _delta_lineage(lineage: Lineage, columns: Iterable[str]) -> dg.TableColumnLineage:
+    """From which columns of the snapshots of two hours each column of the delta is made."""
+    snapshot = dg.AssetKey([lineage.source, "validated_snapshot"])
+    made_of = {"previous_captured_at": ["last_observed_at"], "elapsed_seconds": ["captured_at", "last_observed_at"]}
+    for counter in lineage.terms.counters:
+        # An item seen for the first time counts from zero since its publication.
+        made_of[f"{counter.name}_delta"] = [counter.name, "published_at"]
+        made_of[f"{counter.name}_per_hour"] = [counter.name, "published_at", "captured_at", "last_observed_at"]
+    return dg.TableColumnLineage(
+        {
+            column: [dg.TableColumnDep(asset_key=snapshot, column_name=name) for name in made_of.get(column, [column])]
+            for column in columns
+        }
+    )
 
 
 def report_metadata(lake: SourceLake, report: Report) -> Metadata:
@@ -134,6 +169,21 @@ def report_metadata(lake: SourceLake, report: Report) -> Metadata:
         "file": dg.MetadataValue.path(lake.place(REPORT, Hour.parse(report.hour))),
     }
     return {name: value for name, value in metadata.items() if value is not None}
+
+
+def spikes_table(found: Sequence[Spike]) -> dg.TableMetadataValue:
+    """The newest spikes, the newest first, and what was published or marked in the hours before each."""
+    return rows_table(
+        {
+            "began": spike.began,
+            "item": "all items" if spike.item is None else spike.item.title,
+            "gained": spike.gained,
+            "hours": round(spike.hours, 1),
+            "usual_per_hour": round(spike.usual, 2),
+            "before": before_words(spike),
+        }
+        for spike in reversed(found)
+    )
 
 
 def _inline(picture: bytes) -> dg.MarkdownMetadataValue:

@@ -103,7 +103,7 @@ class _Told:
 
 def _capture_events(told: _Told, lake: SourceLake, judged: history.Verdict) -> Iterator[_Event]:
     """Each event is made when the one before it was told."""
-    yield told.materialized(RAW, raw_metadata(lake, judged.capture))
+    yield told.materialized(RAW, raw_metadata(lake, judged.capture, judged))
     for finding in (*judged.judged, history.steadiness(lake, judged)):
         yield told.evaluated(RAW, finding)
 

@@ -44,13 +44,14 @@ sys.meta_path.insert(0, _Loopback())
 
 @dataclass
 class Receiver:
-    """``posts`` holds what arrived: the path without its query, and the body.
+    """``posts`` holds what arrived: the path without its query, and the body; ``pictures`` what came behind words.
 
     ``status`` answers what goes to paths that hold ``failing``.
     """
 
     port: int
     posts: list[tuple[str, Any]] = field(default_factory=list)
+    pictures: list[bytes] = field(default_factory=list)
     status: int = 200
     failing: str = "/"
     arrived: threading.Condition = field(default_factory=threading.Condition)
@@ -89,12 +90,16 @@ def receiving(folder: Path) -> Iterator[Receiver]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             path = self.path.split("?")[0]
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            is_picture = self.headers["Content-Type"].startswith("multipart/")
             self.send_response(kept.status if kept.failing in path else 200)
             self.end_headers()
             self.wfile.write(_GATEWAY_ANSWER if "jsonrpc" in path else b"")
             with kept.arrived:
-                kept.posts.append((path, body))
+                if is_picture:
+                    kept.pictures.append(body)
+                else:
+                    kept.posts.append((path, json.loads(body)))
                 kept.arrived.notify_all()
 
         def log_message(self, *_: object) -> None:

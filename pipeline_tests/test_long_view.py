@@ -10,7 +10,7 @@ import pytest
 from pipeline.core.analysis.first_hours import first_hours
 from pipeline.core.lake import Lake
 from pipeline.graph import asset_key
-from pipeline.long_view import FIRST_HOURS, build_long_view, first_hours_metadata
+from pipeline.long_view import FIRST_HOURS, SPIKES, build_long_view, first_hours_metadata
 from pipeline.resources import LAKE
 from pipeline_tests.core.account import Account, rows
 from pipeline_tests.core.history_of import grown, together, watched
@@ -24,7 +24,7 @@ def test_the_asset_says_why_it_has_nothing_to_say(tmp_path: Path, monkeypatch: p
     view = build_long_view(account.source)
     lake = dg.ResourceDefinition.hardcoded_resource(Lake(tmp_path / "lake"))
     with dg.DagsterInstance.ephemeral() as instance:
-        done = dg.materialize([view.asset], resources={LAKE: lake}, instance=instance)
+        done = dg.materialize(view.assets[:1], resources={LAKE: lake}, instance=instance)
     assert done.success
     [made] = done.asset_materializations_for_node(f"{account.source.name}__{FIRST_HOURS}")
     assert str(made.metadata["in_words"].value).startswith("Withheld: 0 items published while watched can be used")
@@ -46,7 +46,7 @@ def test_its_metadata_has_numbers_to_plot_and_tables() -> None:
 def test_it_stands_apart_from_the_assets_of_an_hour() -> None:
     account = Account.under(Path("nowhere"))
     view = build_long_view(account.source)
-    key = asset_key(account.source, FIRST_HOURS)
-    assert view.asset.group_names_by_key[key] == "blog_long_view"
-    assert view.asset.partitions_def is None
+    for name, asset in zip((FIRST_HOURS, SPIKES), view.assets, strict=True):
+        assert asset.group_names_by_key[asset_key(account.source, name)] == "blog_long_view"
+        assert asset.partitions_def is None
     assert view.schedule.cron_schedule == "47 3 * * *"

@@ -26,6 +26,7 @@ _COMMANDS = {
     "alert": "Send a test message to the channels.",
     "show": "Show what the items gained, as sparklines and a table.",
     "report": "Make the pages again: data/site/index.html and one page a source.",
+    "digest": "Print or send what the last day or week brought.",
     "mark": "Write down what happened, so that the charts can show it.",
     "correct": "Take a refused capture as true, or reject an accepted hour.",
     "verify": "Look whether the lake still is what was published, and repair it.",

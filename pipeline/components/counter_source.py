@@ -11,6 +11,7 @@ from pipeline.asset_checks import build_asset_checks
 from pipeline.assets import build_assets
 from pipeline.core.model import Source
 from pipeline.core.sources import SourceSpec, read_source
+from pipeline.digests import build_digests
 from pipeline.jobs import build_jobs
 from pipeline.long_view import build_long_view
 from pipeline.partitions import hourly_partitions
@@ -42,12 +43,12 @@ class CounterSource(dg.Component):
 def source_definitions(source: Source) -> dg.Definitions:
     """Everything Dagster knows of one source, but the resources that all sources share."""
     partitions = hourly_partitions(source)
-    long_view = build_long_view(source)
+    long_view, digests = build_long_view(source), build_digests(source)
     return dg.Definitions(
-        assets=[*build_assets(source, partitions), long_view.asset],
+        assets=[*build_assets(source, partitions), *long_view.assets],
         asset_checks=build_asset_checks(source, partitions),
-        jobs=[*build_jobs(source), long_view.job],
-        schedules=[build_schedule(source), long_view.schedule],
+        jobs=[*build_jobs(source), long_view.job, digests.job],
+        schedules=[build_schedule(source), long_view.schedule, *digests.schedules],
         sensors=[build_sensor(source)],
         resources={lock_key(source): source_lock(source)},
     )

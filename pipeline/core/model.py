@@ -67,6 +67,13 @@ class Cause(StrEnum):
     CONFIGURATION = "configuration"
 
 
+class Period(StrEnum):
+    """How often a digest is told."""
+
+    DAILY = "daily"
+    WEEKLY = "weekly"
+
+
 class Trend(StrEnum):
     """How a counter is allowed to move between two accepted snapshots."""
 
@@ -184,6 +191,7 @@ class Source:
     start: Hour | None = None
     end: Hour | None = None
     credential_days: tuple[int, ...] = (14, 3)
+    digests: tuple[Period, ...] = ()
     enabled: bool = True
     simulated: bool = False
     owner: str | None = None

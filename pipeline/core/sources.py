@@ -32,7 +32,18 @@ from pydantic import (
 from pipeline.core.counter_spec import TOLERANCE_IN_FULL, CounterSpec
 from pipeline.core.errors import ConfigError
 from pipeline.core.hours import Hour
-from pipeline.core.model import FEED_STATE, SNAPSHOT_COLUMNS, Bounds, Counter, Policy, Rule, RuleKind, Source, Trend
+from pipeline.core.model import (
+    FEED_STATE,
+    SNAPSHOT_COLUMNS,
+    Bounds,
+    Counter,
+    Period,
+    Policy,
+    Rule,
+    RuleKind,
+    Source,
+    Trend,
+)
 from pipeline.core.project import Project, environment
 from pipeline.core.yaml_lines import Document, read_document
 from pipeline.platforms import KINDS, adapter
@@ -189,6 +200,9 @@ class SourceSpec(_Strict):
     credential_days: list[Annotated[int, Field(gt=0)]] = Field(
         default=list(Source.credential_days), description="days before its credential ends at which a warning begins"
     )
+    digests: list[Period] = Field(
+        default=[], description="daily, weekly: what the last day or week brought, told at 8 in its time zone"
+    )
     enabled: bool = Field(default=True, description="whether its schedule and sensor start running")
     simulated: bool = Field(default=False, description="label every report and message as a simulation")
     owner: str | None = None
@@ -283,6 +297,7 @@ def read_source(path: Path, env: Mapping[str, str] | None = None) -> Source:
         start=Hour.parse(str(spec.start)) if spec.start else None,
         end=Hour.parse(str(spec.end)) if spec.end else None,
         credential_days=tuple(spec.credential_days),
+        digests=tuple(spec.digests),
         enabled=spec.enabled,
         simulated=spec.simulated,
         owner=spec.owner,

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from urllib.parse import urlsplit
 
 _WORD_JOINER = "\N{WORD JOINER}"
 _KEPT_FORMAT_CHARACTERS = "\N{ZERO WIDTH JOINER}\N{ZERO WIDTH NON-JOINER}"
 _MARKUP = re.compile(r"[*`~|\[\]<>\\]|(?<![^\W_])_|_(?![^\W_])")
+_HOST = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*(:\d+)?", re.ASCII)
+_STRAY_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_UNSAFE_BYTE = re.compile(rb"[^A-Za-z0-9/%.=&?+,-]")
 _JOINT = re.compile(r"[#＃]|[@＠/:.$&](?=\S)")
 
 
@@ -33,6 +37,34 @@ def plain(text: str, limit: int = 120) -> str:
     line = _MARKUP.sub(lambda found: chr(ord(found[0]) + 0xFEE0), " ".join(visible.split()))
     line = _JOINT.sub(lambda found: found[0] + _WORD_JOINER, line)
     return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
+
+
+def link(url: str | None, limit: int = 150) -> str | None:
+    """Outside text as a link that leads where it says and does nothing else; None where it is no such address.
+
+    What a channel could read as markup or a mention is written as its percent-encoding, which leads to the same
+    place (RFC 3986, 6.2.2). An address with a user's name in it, which can pose as another host, is none.
+    """
+    try:
+        parts = urlsplit(url or "")
+        port = parts.port
+    except ValueError:
+        return None
+    if parts.scheme not in ("http", "https") or not _HOST.fullmatch(parts.netloc):
+        return None
+    host = f"{parts.hostname}:{port}" if port else parts.hostname
+    rest = "".join(
+        f"{before}{_encoded(part)}"
+        for before, part in (("", parts.path), ("?", parts.query), ("#", parts.fragment))
+        if part
+    )
+    found = f"{parts.scheme}://{host}{rest}"
+    return found if len(found) <= limit else None
+
+
+def _encoded(part: str) -> str:
+    content = _STRAY_PERCENT.sub("%25", part).encode("utf-8", "replace")
+    return _UNSAFE_BYTE.sub(lambda found: b"%%%02X" % found[0][0], content).decode("ascii")
 
 
 def _visible(character: str) -> str:

@@ -4,6 +4,9 @@ A receipt is written after the channel took the message. Whoever is killed betwe
 the message again the next time, and so does a channel that took it but answered too late:
 delivery is at least once there, exactly once otherwise. That two processes do not send at the
 same time is the caller's part (the lock of the source).
+
+A mail holds the picture of its message; a chat takes it as a second message, as apprise would send it
+anyway. So a chat that refuses the picture has the words and their receipt, and is not told again.
 """
 
 from __future__ import annotations
@@ -28,6 +31,11 @@ if TYPE_CHECKING:
 PATIENCE_SECONDS = 30.0
 """How long one channel may take in all. Within it apprise waits 4 s for a connection and 4 s for
 each answer, unless the address says otherwise (``?cto=`` and ``?rto=``)."""
+
+_IN_ONE = frozenset({"E-Mail"})
+_BEHIND = frozenset({"Discord", "Telegram", "Matrix", "Signal API", "ntfy"})
+"""Services of apprise that show a picture. To others, such as gateways for short messages, it would only cost;
+Slack's webhooks take none."""
 
 _SCHEME = re.compile(r"([a-z][a-z0-9]{1,19})://")
 _HTTP_STATUS = re.compile(r"\berror=(\d{3})\b")
@@ -72,7 +80,7 @@ def _digest(address: str) -> str:
 
 @dataclass(frozen=True)
 class Delivery:
-    """What became of one message at one channel. ``detail`` says in plain words why it failed.
+    """What became of one message at one channel. ``detail`` says in plain words why it failed, or what it lacked.
 
     ``waiting``: the channel failed lately and is not tried yet (see `channels`).
     """
@@ -105,8 +113,8 @@ def deliver(
 def send_once(message: Message, address: str) -> Delivery:
     """Send ``message`` without a receipt: for a message that may be repeated, such as a test."""
     channel = Channel(address)
-    fault = _send(message, channel)
-    return Delivery(channel.id, "sent") if fault is None else Delivery(channel.id, "failed", fault)
+    fault, lacked = _send(message, channel)
+    return Delivery(channel.id, "sent", lacked) if fault is None else Delivery(channel.id, "failed", fault)
 
 
 def receipt_key(key: str, channel: Channel) -> str:
@@ -128,8 +136,8 @@ def _deliver_to(
     return tried
 
 
-def _send(message: Message, channel: Channel) -> str | None:
-    """Hand ``message`` to the channel; None when it took it, else why not, without any secret."""
+def _send(message: Message, channel: Channel) -> tuple[str | None, str]:
+    """Hand ``message`` to the channel: None when it took it, else why not, without any secret; and what it lacked."""
     from apprise import Apprise, AppriseAsset, NotifyFormat
 
     _keep_addresses_out_of_logs()
@@ -148,18 +156,35 @@ def _send(message: Message, channel: Channel) -> str | None:
         return (
             "Its address is not one that apprise understands. Compare it with the form that "
             "https://appriseit.com/services/ gives for the service."
-        )
+        ), ""
     # An address may say ?optional=yes, which makes apprise report a failure as success.
     service.optional = False
     # TEXT, said out loud, makes apprise escape for channels that render HTML or Markdown, and keeps
     # its Slack plugin from building <!channel> out of the text.
-    with Apprise(service, asset=asset).notify(
-        message.body, title=message.title, body_format=NotifyFormat.TEXT
-    ) as result:
-        return None if result else _why_not(result)
+    whole, behind = _attachments(message, service)
+    apprise = Apprise(service, asset=asset)
+    with apprise.notify(message.body, title=message.title, body_format=NotifyFormat.TEXT, attach=whole) as result:
+        fault = None if result else _why_not(result)
+    if fault is not None or behind is None:
+        return fault, ""
+    with apprise.notify("", attach=behind) as result:
+        return None, "" if result else f"Its picture was not taken: {_why_not(result, again=False)}"
 
 
-def _why_not(result: AppriseResult) -> str:
+def _attachments(message: Message, service: Any) -> tuple[Any, Any]:
+    """The picture as a part of the message, or behind it, where the service shows pictures at all."""
+    if message.picture is None or not service.attachment_support:
+        return None, None
+    from apprise.attachment.memory import AttachMemory
+
+    picture = AttachMemory(  # type: ignore[no-untyped-call]
+        content=message.picture, name="chart.png", mimetype="image/png"
+    )
+    name = str(service.service_name)
+    return (picture if name in _IN_ONE else None), (picture if name in _BEHIND else None)
+
+
+def _why_not(result: AppriseResult, again: bool = True) -> str:
     from apprise.result import AppriseResultStatus
 
     if result.status == AppriseResultStatus.TIMEOUT:
@@ -168,7 +193,8 @@ def _why_not(result: AppriseResult) -> str:
         what = f"It answered with HTTP status {statuses[-1]}."
     else:
         what = "It could not be reached, did not answer in time, or refused the message."
-    return f"{what} The next delivery tries it again; if it lasts, check its address and the service behind it."
+    more = " The next delivery tries it again; if it lasts, check its address and the service behind it."
+    return what + (more if again else "")
 
 
 def _keep_addresses_out_of_logs() -> None:

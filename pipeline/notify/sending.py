@@ -13,13 +13,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from pipeline.core.errors import ChannelFault
+from pipeline.core.analysis.gains import lately
+from pipeline.core.analysis.watched import read_recent
+from pipeline.core.errors import ChannelFault, LakeFault
 from pipeline.core.history import read_report
 from pipeline.core.hours import Hour
 from pipeline.core.lake import REPORT, VALIDATED, CaptureRef, SourceLake
@@ -28,8 +31,9 @@ from pipeline.core.model import Origin, RuleKind, Source
 from pipeline.core.records import Receipt, Report, decode
 from pipeline.notify.channels import deliver_patiently
 from pipeline.notify.delivery import Channel, Delivery, receipt_key
+from pipeline.notify.picture import DAYS, crossings_picture
 from pipeline.notify.watching import told_between_hours
-from pipeline.notify.wording import crossing_name, crossings_message
+from pipeline.notify.wording import Message, crossing_name, crossings_message
 
 HOURS_WORTH_TELLING = 48
 REMEMBERED_HOURS = 31 * 24
@@ -74,9 +78,24 @@ def _deliver_report(lake: SourceLake, source: Source, hour: Hour, now: Callable[
     with lake.sending():
         # Looked up again under the lock: another process may have sent in between.
         return [
-            deliver_patiently(crossings_message(content), address, key=_key(lake, hour), lake=lake, now=now)
+            deliver_patiently(_message(lake, hour, content), address, key=_key(lake, hour), lake=lake, now=now)
             for address, content in _pending(lake, source, hour)
         ]
+
+
+def _message(lake: SourceLake, hour: Hour, content: dict[str, Any]) -> Message:
+    """With what the items gained and a picture; without both where an earlier file of the lake cannot be read."""
+    crossings = content["crossings"]
+    try:
+        recent = read_recent(lake, hour, sorted({crossing["item_id"] for crossing in crossings}), DAYS)
+    except LakeFault:
+        return crossings_message(content)  # `ratchet verify` tells of the file; the news does not wait for it
+    gains = {
+        (crossing["item_id"], crossing["counter"]): lately(recent, crossing["counter"], place)
+        for crossing in crossings
+        if (place := recent.place(crossing["item_id"])) is not None and crossing["counter"] in recent.counters
+    }
+    return replace(crossings_message(content, gains), picture=crossings_picture(crossings, recent))
 
 
 def all_sent(what: str, deliveries: list[Delivery]) -> list[Delivery]:

@@ -6,12 +6,13 @@ Only pure functions of a report live here; `delivery` sends what they return.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from textwrap import shorten
 from typing import Any
 
+from pipeline.core.analysis.gains import Gain
 from pipeline.core.hours import parse_time
-from pipeline.core.text import plain
+from pipeline.core.text import link, plain
 
 MAX_LINES = 10
 MAX_TITLE = 240
@@ -24,15 +25,21 @@ MAX_ITEM_LINES = 1_300
 class Message:
     """One grouped message: plain text that also reads the same where a channel renders Markdown.
 
-    ``crossings`` names what it tells (``rule|item|threshold``), for its receipts.
+    ``crossings`` names what it tells (``rule|item|threshold``), for its receipts. ``picture`` is a PNG that
+    shows what the body says, for channels that can show one.
     """
 
     title: str
     body: str
     crossings: tuple[str, ...] = ()
+    picture: bytes | None = field(default=None, repr=False)
 
 
-def crossings_message(report: Mapping[str, Any]) -> Message:
+Lately = Mapping[tuple[str, str], Sequence[Gain]]
+"""What an item and counter gained since the observation before and over the last day, as far as it is known."""
+
+
+def crossings_message(report: Mapping[str, Any], lately: Lately | None = None) -> Message:
     """One message for all crossings of one report (the content of ``report/<hour>.json``).
 
     A line an item, the highest mark first, at most MAX_LINES of them; several milestones of one
@@ -45,7 +52,7 @@ def crossings_message(report: Mapping[str, Any]) -> Message:
     items: dict[str, list[Mapping[str, Any]]] = {}
     for crossing in sorted(crossings, key=lambda crossing: -crossing["threshold"]):
         items.setdefault(crossing["item_id"], []).append(crossing)
-    lines = _fitting([_item_line(of_item) for of_item in items.values()])
+    lines = _fitting([_item_line(of_item, lately or {}) for of_item in items.values()])
     if len(lines) < len(items):
         lines.append(f"and {len(items) - len(lines)} more")
     movement = _movement_line(report)
@@ -81,39 +88,50 @@ def _fitting(lines: Sequence[str]) -> list[str]:
     return fitting
 
 
-def _item_line(crossings: Sequence[Mapping[str, Any]]) -> str:
-    """``- 1,000 views (now 1,012): “Title”``: our words first, so that the title of a script
-    written from right to left does not turn the line around.
+def _item_line(crossings: Sequence[Mapping[str, Any]], lately: Lately) -> str:
+    """``- 1,000 views (988 → 1,012; +24 in 1.0 h, +310 in 24.0 h): “Title” https://…``: our words first, so that
+    the title of a script written from right to left does not turn the line around.
 
     ``crossings`` are those of one item, the highest threshold first.
     """
     milestones: set[str] = set()
-    marks = []
+    told: dict[str, list[str]] = {}
     for crossing in crossings:
         if crossing["kind"] == "crosses":
             if crossing["counter"] in milestones:
                 continue
             milestones.add(crossing["counter"])
-        marks.append(_mark(crossing))
+        told.setdefault(crossing["counter"], []).append(_mark(crossing))
     first = crossings[0]
+    marks = [
+        ", ".join(of_counter) + _gained(lately.get((first["item_id"], counter), ()))
+        for counter, of_counter in told.items()
+    ]
     title = plain(first["title"] or "", MAX_TITLE) or plain(first["item_id"], MAX_TITLE)
-    return f"- {shorten('; '.join(marks), 200, placeholder=' …')}: “{title}”"
+    address = link(first["url"])
+    return f"- {shorten('; '.join(marks), 200, placeholder=' …')}: “{title}”" + (f" {address}" if address else "")
+
+
+def _gained(gains: Sequence[Gain]) -> str:
+    words = ", ".join(f"{gain.value:+,} {gain.note}" for gain in gains if gain.value is not None)
+    return f", {words}" if words else ""
 
 
 def _mark(crossing: Mapping[str, Any]) -> str:
     counter = plain(crossing["counter"])
-    threshold, value = _number(crossing["threshold"]), _number(crossing["value"])
+    threshold, value, before = _number(crossing["threshold"]), _number(crossing["value"]), crossing["previous_value"]
+    now = f"(now {value})" if before is None else f"({_number(before)} → {value})"
     match crossing["kind"]:
         case "crosses":
-            return f"{threshold} {counter} (now {value})"
+            return f"{threshold} {counter} {now}"
         case "rate_above":
             per = "minute" if crossing["rule"].endswith("/minute") else "hour"
             return f"{value} {counter} per {per}, more than {threshold}"
         case "gained":
             gain = f"{crossing['threshold']:.0%}" if crossing["rule"].endswith(" share") else threshold
-            return f"{counter} up by {gain} or more (now {value})"
+            return f"{counter} up by {gain} or more {now}"
         case "above" | "below" as side:
-            return f"{counter} {side} {threshold} (now {value})"
+            return f"{counter} {side} {threshold} {now}"
         case other:
             raise ValueError(f"no words for a crossing of kind {other!r}; add them to {__name__}")
 

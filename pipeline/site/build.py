@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from pipeline.core.analysis.first_hours import first_hours
 from pipeline.core.analysis.gains import standings
 from pipeline.core.analysis.happenings import Happening, happenings
 from pipeline.core.analysis.slots import slots
+from pipeline.core.analysis.spikes import Spike, spikes
 from pipeline.core.analysis.watched import Watched, read_watched
 from pipeline.core.files import lake_faults
 from pipeline.core.hours import Hour
@@ -47,6 +49,11 @@ class Story:
     ledger: Ledger
     happenings: list[Happening]
     measured: Sequence[Measured] = ()
+
+    @cached_property
+    def spikes(self) -> list[Spike]:
+        """Of the first counter."""
+        return spikes(self.watched, self.watched.counters[0], self.happenings)
 
 
 class _Card(msgspec.Struct, frozen=True):
@@ -80,19 +87,33 @@ def build_site(project: Project, source: Source, now: datetime | None = None) ->
     Reads without a lock, and a page is complete or not there. Raises NothingAccepted where the source
     has no accepted hour, LakeFault where a file is damaged or the disk is full.
     """
-    page = build_page(project, source, now or datetime.now(UTC))
-    build_index(project)
-    return page
+    return write_pages(project, read_story(project, source, now or datetime.now(UTC)))
 
 
 def build_page(project: Project, source: Source, now: datetime) -> Path:
     """The page of one source alone, and its card for the page over all."""
+    return _write_page(project, read_story(project, source, now))
+
+
+def read_story(project: Project, source: Source, now: datetime) -> Story:
+    """What there is to tell of a source. Raises as `build_site` does."""
     lake = project.lake.source(source.name)
     watched = read_watched(lake, cache_folder(project, source.name))
     signals = measured_since(lake, Hour.of(watched.moment(-1)) + -24 * quality.DAYS)
-    story = Story(source, watched, read_ledger(lake, source, now), happenings(lake, watched), signals)
-    page = site_folder(project) / page_name(source.name)
-    _replace(cache_folder(project, source.name) / _CARD, msgspec.json.encode(_card(story)))
+    return Story(source, watched, read_ledger(lake, source, now), happenings(lake, watched), signals)
+
+
+def write_pages(project: Project, story: Story) -> Path:
+    """The page of a source and the page over all; where the source's page is."""
+    page = _write_page(project, story)
+    build_index(project)
+    return page
+
+
+def _write_page(project: Project, story: Story) -> Path:
+    name = story.source.name
+    page = site_folder(project) / page_name(name)
+    _replace(cache_folder(project, name) / _CARD, msgspec.json.encode(_card(story)))
     _replace(page, source_page(story))
     return page
 
@@ -167,6 +188,7 @@ def source_page(story: Story) -> bytes:
         ages=words.ages(first_hours(watched, counter)),
         week=words.week(slots(watched, counter, story.source.timezone)),
         quality=quality.quality(story.measured, story.source.timezone),
+        spikes=words.spikes(story.spikes, story.source.timezone),
         left_out=words.left_out(watched),
         thinning=words.thinning(
             watched, hourly_days, charted, len(story.happenings), min(len(story.happenings), payload.MOST_HAPPENINGS)

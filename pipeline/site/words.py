@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -18,6 +19,7 @@ from pipeline.core.analysis.first_hours import (
 )
 from pipeline.core.analysis.gains import WINDOWS, total_gain
 from pipeline.core.analysis.slots import WEEKDAYS, Slot, Slots, slot_sentences
+from pipeline.core.analysis.spikes import FEWEST, TIMES, Spike, before_words
 from pipeline.core.analysis.watched import Watched
 from pipeline.core.ledger import Ledger
 from pipeline.core.model import HourState, Source
@@ -34,7 +36,9 @@ def summary(watched: Watched, source: Source, ledger: Ledger) -> str:
         ", ".join(f"{move.total:,} {name}" for name, move in watched.told[-1].movement.items()) if watched.told else ""
     )
     observed, quarantined = ledger.count(HourState.OBSERVED), ledger.count(HourState.QUARANTINED)
-    words = f"{listed:,} items listed on {last:%-d %B %Y at %H:%M} ({source.timezone}): {counts}. "
+    words = (
+        f"{listed:,} items listed on {last:%-d %B %Y at %H:%M} ({source.timezone}){f': {counts}' if counts else ''}. "
+    )
     words += f"{observed:,} of {len(ledger.hours):,} hours observed, {ledger.count(HourState.GAP):,} gaps"
     return words + (f", {quarantined:,} quarantined." if quarantined else ".")
 
@@ -164,6 +168,31 @@ def _chart(found: FirstHours) -> Markup:
         label,
         Markup("".join(parts)),  # noqa: S704  numbers and words of this module
     )
+
+
+# Spikes ---------------------------------------------------------------------------------------
+
+MOST_SPIKES = 25
+
+
+def spikes(found: Sequence[Spike], timezone: str) -> dict[str, Any]:
+    """A sentence on what a spike is, and the table of the newest ones, the newest first."""
+    words = f"A spike is a stretch that brought at least {FEWEST} and {TIMES:g} times the mean of the week before it. "
+    if len(found) > MOST_SPIKES:
+        words += f"The newest {MOST_SPIKES} of {len(found):,}. "
+    words += "What stands beside it came before it; that need not be why." if found else "There is none."
+    return {"words": words, "rows": [_spike_row(spike, ZoneInfo(timezone)) for spike in found[: -MOST_SPIKES - 1 : -1]]}
+
+
+def _spike_row(spike: Spike, zone: ZoneInfo) -> dict[str, str]:
+    return {
+        "when": f"{spike.began.astimezone(zone):%a, %-d %b %Y, %H:%M}",
+        "item": "all items" if spike.item is None else spike.item.title,
+        "gained": f"+{spike.gained:,} in {spike.hours:.1f} h",
+        "usual": f"{spike.usual:,.1f}",
+        "times": _UNKNOWN if spike.times is None else f"{spike.times:,.0f}",
+        "before": before_words(spike),
+    }
 
 
 # When readers come ----------------------------------------------------------------------------

@@ -128,7 +128,7 @@ def test_what_happened_is_derived_from_the_files(account: Account) -> None:
     )
     words = {h.kind: h.words for h in happenings(account.lake, read_watched(account.lake))}
     assert words[Kind.TITLE] == "“Title of c” became “Another title”"
-    assert words[Kind.CROSSED] == "views: 100 (crosses), now 110, from 10"
+    assert words[Kind.CROSSED] == "100 views (10 → 110)"
     assert words[Kind.CORRECTED] == "2026-11-01T01 rejected by Ada: A test"
     assert words[Kind.MARK] == "cross-posted (Ada)"
 

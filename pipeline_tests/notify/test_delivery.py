@@ -1,11 +1,13 @@
 """Messages reach real receivers on loopback once, and no address leaves its secrets anywhere."""
 
+import email
 import json
 import logging
 import threading
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from email import policy
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -17,6 +19,7 @@ from pipeline.notify import delivery
 from pipeline.notify.delivery import Channel, Delivery, deliver
 from pipeline.notify.wording import MAX_LINES, Message, crossings_message
 
+from .hostile import mail_server
 from .reports import HOSTILE_TITLES, crossing, report
 
 # Apprise's PGP support imports `imghdr` where Python (before 3.13) still has it.
@@ -63,10 +66,11 @@ def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
         def do_POST(self) -> None:
             path = self.path.split("?")[0]
             body = self.rfile.read(int(self.headers["Content-Length"]))
-            kept.posts.append((path, json.loads(body)))
+            is_json = "json" in self.headers["Content-Type"]
+            kept.posts.append((path, json.loads(body) if is_json else body))
             if path == "/hangs":
                 kept.released.wait()
-            self.send_response(kept.status.get(path, 200))
+            self.send_response(kept.status.get(path, 200) if is_json else kept.status.get("picture", 200))
             if kept.location:
                 self.send_header("Location", kept.location)
             self.end_headers()
@@ -127,6 +131,39 @@ def test_each_kind_of_channel_gets_one_message_and_a_second_call_sends_nothing(r
     assert sms["params"]["to"] == "15551234567"
     assert MESSAGE.title in sms["params"]["message"]
     assert MESSAGE.body in sms["params"]["message"]
+
+
+PICTURED = replace(MESSAGE, picture=b"\x89PNG\r\n\x1a\nof this test")
+
+
+def test_a_chat_shows_the_picture_behind_the_words_and_a_gateway_is_spared_it(receiver: Receiver) -> None:
+    channels = (receiver.discord, receiver.json, receiver.sms)
+    assert results(send(*channels, receipts=MemoryReceipts(), message=PICTURED)) == ["sent"] * 3
+    words, picture, generic, sms = (body for _, body in receiver.posts)
+    assert words["content"] == f"{MESSAGE.title}\r\n{MESSAGE.body}"
+    assert PICTURED.picture in picture
+    assert b'filename="chart.png"' in picture
+    assert MESSAGE.body.encode() not in picture
+    assert generic["attachments"] == []
+    assert "attachments" not in sms["params"]
+
+
+def test_a_chat_that_refuses_the_picture_has_the_words_and_is_not_told_again(receiver: Receiver) -> None:
+    receiver.status["picture"] = 413
+    receipts = MemoryReceipts()
+    (first,) = send(receiver.discord, receipts=receipts, message=PICTURED)
+    assert (first.result, first.detail) == ("sent", "Its picture was not taken: It answered with HTTP status 413.")
+    assert results(send(receiver.discord, receipts=receipts, message=PICTURED)) == ["already"]
+    assert len(receiver.posts) == 2
+
+
+def test_a_mail_holds_the_picture() -> None:
+    with mail_server() as mail:
+        assert results(send(mail.address, receipts=MemoryReceipts(), message=PICTURED)) == ["sent"]
+    (raw,) = mail.mails
+    (picture,) = email.message_from_string(raw, policy=policy.default).iter_attachments()
+    assert (picture.get_filename(), picture.get_content_type()) == ("chart.png", "image/png")
+    assert picture.get_content() == PICTURED.picture
 
 
 def test_a_webhook_address_as_the_service_shows_it_is_understood(receiver: Receiver) -> None:

@@ -3,12 +3,15 @@
 import re
 import unicodedata
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.notify.wording import crossings_message, plain
+from pipeline.core.analysis.gains import Gain
+from pipeline.core.text import link, plain
+from pipeline.notify.wording import crossings_message
 
 from .reports import HOSTILE_TITLES, crossing, report
 
@@ -26,8 +29,8 @@ def test_a_message_names_source_time_items_marks_and_movement() -> None:
     )
     assert message.title == "my_blog: 2 items passed a mark (seen 2026-11-22 14:17 UTC)"
     assert message.body.split("\n") == [
-        "- 1,000 views (now 1,012): “Second”",
-        "- 100 views (now 104): “How a ratchet works”",
+        "- 1,000 views (97 → 1,012): “Second”",
+        "- 100 views (97 → 104): “How a ratchet works”",
         "All items in 1.0 h: views +312 (28 moved), likes -3 (2 moved)",
     ]
     assert message.crossings == ("views crosses|n1|100", "views crosses|n2|1000")
@@ -39,10 +42,10 @@ def test_milestones_passed_at_once_are_told_as_the_highest_and_all_stand_in_the_
             crossing(value=1012.0),
             crossing(threshold=1000.0, value=1012.0),
             crossing(threshold=500.0, value=1012.0),
-            crossing(rule="likes crosses", counter="likes", threshold=10.0, value=11.0),
+            crossing(rule="likes crosses", counter="likes", threshold=10.0, value=11.0, previous_value=9.0),
         )
     )
-    assert message.body.split("\n")[0] == "- 1,000 views (now 1,012); 10 likes (now 11): “How a ratchet works”"
+    assert message.body.split("\n")[0] == "- 1,000 views (97 → 1,012); 10 likes (9 → 11): “How a ratchet works”"
     assert "1 item passed" in message.title
     assert len(message.crossings) == 4
 
@@ -54,17 +57,55 @@ def test_milestones_passed_at_once_are_told_as_the_highest_and_all_stand_in_the_
          "312.40 views per hour, more than 50"),
         ({"kind": "rate_above", "rule": "errors rate_above 0.5/minute", "counter": "errors", "threshold": 0.5,
           "value": 0.75}, "0.75 errors per minute, more than 0.5"),
-        ({"kind": "gained", "rule": "views gained 30", "threshold": 30.0}, "views up by 30 or more (now 104)"),
+        ({"kind": "gained", "rule": "views gained 30", "threshold": 30.0}, "views up by 30 or more (97 → 104)"),
         ({"kind": "gained", "rule": "views gained 0.5 share", "threshold": 0.5},
-         "views up by 50% or more (now 104)"),
-        ({"kind": "above", "rule": "load above 2.5", "counter": "load", "threshold": 2.5, "value": 3.25},
-         "load above 2.50 (now 3.25)"),
+         "views up by 50% or more (97 → 104)"),
+        ({"kind": "above", "rule": "load above 2.5", "counter": "load", "threshold": 2.5, "value": 3.25,
+          "previous_value": None}, "load above 2.50 (now 3.25)"),
         ({"kind": "below", "rule": "stock below 10", "counter": "stock", "threshold": 10.0, "value": 4.0},
-         "stock below 10 (now 4)"),
+         "stock below 10 (97 → 4)"),
     ],
 )  # fmt: skip
 def test_every_kind_of_rule_has_its_words(changes: dict[str, Any], words: str) -> None:
     assert crossings_message(report(crossing(**changes))).body.startswith(f"- {words}: “")
+
+
+def test_a_line_tells_what_the_item_gained_lately_and_where_it_stands() -> None:
+    gains = [Gain(7, "in 1.0 h"), Gain(31, "in 24.0 h")]
+    told = crossings_message(report(crossing(url="https://note.com/me/n/n_1")), {("n1", "views"): gains})
+    assert told.body.split("\n")[0] == (
+        "- 100 views (97 → 104), +7 in 1.0 h, +31 in 24.0 h: “How a ratchet works” https://note.com/me/n/n%5F1"
+    )
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "javascript:alert(1)",
+        "data:text/html,x",
+        "https://note.com@evil.example/",
+        "https://user:word@note.com/",
+        "//note.com/x",
+        "https://evil_example/",
+        "https://note.com:x/",
+        "https://note.com/" + "x" * 150,
+        "",
+        None,
+    ],
+)
+def test_what_is_no_plain_address_is_no_link(url: str | None) -> None:
+    assert link(url) is None
+    assert "http" not in crossings_message(report(crossing(url=url))).body
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), max_size=60))
+def test_an_address_leads_where_it_says_and_does_nothing_else(rest: str) -> None:
+    found = link(f"https://note.com/n/{rest}", limit=10_000)
+    assert found is not None
+    assert found.startswith("https://note.com/n/")
+    assert re.fullmatch(r"[A-Za-z0-9/%.=&?#+,-]*", found.removeprefix("https://"))
+    sent, meant = urlsplit(found), urlsplit(f"https://note.com/n/{rest}")
+    assert (unquote(sent.path), unquote(sent.query)) == (unquote(meant.path), unquote(meant.query))
 
 
 def test_a_kind_without_words_is_an_error_and_no_empty_line() -> None:

@@ -18,11 +18,11 @@ from .pages import TITLES, made_site
 
 pytest.importorskip("selenium", reason="selenium is not installed: it opens the pages in a real browser")
 from selenium import webdriver
-from selenium.webdriver.chrome.options import Options
-from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
+
+from pipeline_tests.chromium import chromium
 
 pytestmark = pytest.mark.browser
 
@@ -73,16 +73,8 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Account]:
 
 @pytest.fixture(scope="module")
 def browser(built: tuple[Path, Account]) -> Iterator[Browser]:
-    options = Options()
-    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    # Named, since selenium would look for a driver elsewhere otherwise.
-    driver = webdriver.Chrome(options=options, service=Service("/usr/bin/chromedriver"))
-    try:
+    with chromium() as driver:
         yield Browser(driver, built[0])
-    finally:
-        driver.quit()
 
 
 @pytest.mark.parametrize("name", ["blog", "index"])
@@ -209,6 +201,19 @@ def test_the_charts_stand_as_words_and_as_a_table(browser: Browser) -> None:
     browser.driver.implicitly_wait(2)
     assert browser.find("#days tbody tr td").text == "2 Nov 2026"
     browser.driver.implicitly_wait(0)
+
+
+def test_a_long_title_is_cut_in_the_table_and_whole_where_it_is_chosen(browser: Browser) -> None:
+    browser.open(size=PHONE)
+    assert (
+        browser.run("return Math.max(...[...document.querySelectorAll('#items tbody tr')].map((r) => r.offsetHeight))")
+        < 90
+    )
+    browser.run(
+        "[...document.querySelectorAll('#items tbody button')].find((b) => b.textContent.startsWith('ab ab')).click()"
+    )
+    assert browser.run("return document.querySelector('#subject bdi').offsetHeight") > 150
+    assert browser.texts("#subject bdi") == [TITLES["long"]]
 
 
 def test_a_tooltip_tells_the_hour_under_the_pointer(browser: Browser) -> None:

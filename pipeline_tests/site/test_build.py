@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from pipeline.core.analysis.happenings import Happening, Kind
 from pipeline.core.errors import LakeFault, NothingAccepted
 from pipeline.core.ledger import Ledger
 from pipeline.core.project import Project
@@ -165,3 +166,19 @@ def test_the_page_names_what_drifted_and_draws_the_signals_that_ever_moved(tmp_p
     assert "gold" not in section
     assert '<td class="text">views missing</td>' not in section  # zero throughout
     assert section.count('class="spark"') == section.count(' over time"><path') > 3
+
+
+def test_spikes_stand_in_a_table_with_what_came_before_them_as_text() -> None:
+    hours = [float(hour) for hour in range(24 * 9)]
+    told = together(grown(hours, "n1", -50, [(10_000, 2)]), {200.0: {"n1": 900}, 201.0: {"n1": 902}})
+    history = watched({hour: values for hour, values in told.items() if hour <= 201})
+    mark = Happening(at(199), Kind.MARK, "n1", f"{TITLES['script']} (Ada)")
+    item = replace(history.items[0], title=TITLES["image"])
+    story = Story(a_source(), replace(history, items=(item,)), Ledger("blog", {}), [mark])
+    [row] = re.findall(r'<table id="spikes">.*?<tbody>\n(.*?)\n</tbody>', source_page(story).decode(), re.S)
+    when, name, gained, *_, before = re.findall(r"<td[^>]*>(.*?)</td>", row)
+    assert when == "Mon, 9 Nov 2026, 07:17"
+    assert "onerror" in name
+    assert "<img" not in row
+    assert gained == "+402 in 1.0 h"
+    assert "marked &lt;/script&gt;&lt;script&gt;window.reached = true&lt;/script&gt; (Ada) as it began" in before

@@ -104,6 +104,20 @@ def _span(microseconds: int | float) -> str:
     return f"{hours:.1f} h" if hours < 48 else f"{hours / 24:.1f} days"
 
 
+def lately(watched: Watched, counter: str, place: int) -> list[Gain]:
+    """What an item gained since it was observed before, and over the last day; only what is known."""
+    column, times = watched.values[counter][:, place], watched.captured_at
+    seen = np.flatnonzero(column != MISSING)
+    found = []
+    if len(seen) > 1 and seen[-1] == len(column) - 1:
+        before, now = seen[-2], seen[-1]
+        found.append(Gain(int(column[now] - column[before]), f"in {_span(times[now] - times[before])}"))
+    day = _gain(watched, counter, place, "24h", window_start(watched, WINDOWS["24h"]))
+    if day.value is not None and day not in found:
+        found.append(day)
+    return found
+
+
 def total_gain(watched: Watched, counter: str, window: str) -> Gain:
     """What the catalogue gained: the sum of the deltas that its reports told since the window's first capture."""
     start = window_start(watched, WINDOWS[window])

@@ -19,6 +19,7 @@ from pipeline.core.analysis.watched import ABSENT, CARRIED, CORRECTED, MISSING, 
 from pipeline.core.history import corrections
 from pipeline.core.hours import Hour
 from pipeline.core.lake import SourceLake
+from pipeline.core.model import Crossing, RuleKind
 
 
 class Kind(StrEnum):
@@ -54,9 +55,23 @@ def happenings(lake: SourceLake, watched: Watched) -> list[Happening]:
 def _crossed(watched: Watched) -> Iterator[Happening]:
     for told in watched.told:
         for c in told.crossings:
-            before = "" if c.previous_value is None else f", from {c.previous_value:,.0f}"
-            words = f"{c.counter}: {c.threshold:,.10g} ({c.kind.replace('_', ' ')}), now {c.value:,.0f}{before}"
-            yield Happening(told.captured_at, Kind.CROSSED, c.item_id, words, c.counter, c.value)
+            yield Happening(told.captured_at, Kind.CROSSED, c.item_id, _crossing_words(c), c.counter, c.value)
+
+
+def _crossing_words(crossing: Crossing) -> str:
+    mark, value = f"{crossing.threshold:,.10g}", f"{crossing.value:,.10g}"
+    now = f"now {value}" if crossing.previous_value is None else f"{crossing.previous_value:,.10g} → {value}"
+    match crossing.kind:
+        case RuleKind.CROSSES:
+            return f"{mark} {crossing.counter} ({now})"
+        case RuleKind.RATE_ABOVE:
+            per = "minute" if crossing.rule.endswith("/minute") else "hour"
+            return f"{crossing.value:,.1f} {crossing.counter} per {per}, more than {mark}"
+        case RuleKind.GAINED:
+            gain = f"{crossing.threshold:.0%}" if crossing.rule.endswith(" share") else mark
+            return f"{crossing.counter} up by {gain} or more ({now})"
+        case RuleKind.ABOVE | RuleKind.BELOW:
+            return f"{crossing.counter} {crossing.kind} {mark} ({now})"
 
 
 def _published(watched: Watched) -> Iterator[Happening]:

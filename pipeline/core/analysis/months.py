@@ -92,7 +92,7 @@ def read_month(
     stamps = {hour.key: (lake.stamp(VALIDATED, hour), lake.stamp(REPORT, hour)) for hour in hours}
     known = {} if held is None else {key: stamp for key, stamp in held[0].stamps.items() if stamps.get(key) == stamp}
     fresh = [hour for hour in hours if hour.key not in known]
-    rows = _rows(lake, month, fresh, counters, chosen)
+    rows = read_hours(lake, month, fresh, counters, chosen)
     told = {hour.key: decode(lake.path(REPORT, hour), Told) for hour in fresh if lake.exists(REPORT, hour)}
     if held is not None:
         rows = pa.concat_tables([_of_hours(held[1], known), rows]).unify_dictionaries().combine_chunks()
@@ -116,9 +116,10 @@ def _folder_stamp(lake: SourceLake, kind: str, month: str) -> Stamp:
     return found.st_ino, found.st_mtime_ns, found.st_size
 
 
-def _rows(
+def read_hours(
     lake: SourceLake, month: str, hours: Sequence[Hour], counters: Sequence[str], chosen: Sequence[str] | None
 ) -> pa.Table:
+    """The rows of hours of one month, of a packed one those of the whole month; ``chosen`` leaves these items alone."""
     if not hours:
         return pa.schema(_types(counters)).empty_table()
     packed = archives.packed(lake.root, month)

@@ -10,9 +10,10 @@ newest month, and the latest of those that came since. ``Watched.left_out`` coun
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.core.analysis.months import Followed, Told, read_month
+from pipeline.core.analysis.months import Followed, Told, read_hours, read_month
 from pipeline.core.errors import NothingAccepted
 from pipeline.core.hours import Hour
 from pipeline.core.lake import VALIDATED, SourceLake
@@ -79,6 +80,20 @@ class Watched:
     def moment(self, capture: int) -> datetime:
         return datetime.fromtimestamp(int(self.captured_at[capture]) / 1e6, UTC)
 
+    def until(self, moment: datetime) -> Watched | None:
+        """The history as it stood at a moment, items that came later left in; None where it had not begun."""
+        end = int(np.searchsorted(self.captured_at, microseconds(moment)))
+        if not end:
+            return None
+        return replace(
+            self,
+            captured_at=self.captured_at[:end],
+            status=self.status[:end],
+            values={name: cells[:end] for name, cells in self.values.items()},
+            titles=self.titles[:end],
+            told=tuple(told for told in self.told if told.captured_at < moment),
+        )
+
     def place(self, item_id: str) -> int | None:
         """Where an item stands, None where it is unknown or not followed."""
         return next((place for place, item in enumerate(self.items) if item.item_id == item_id), None)
@@ -119,6 +134,36 @@ def read_watched(lake: SourceLake, cache: Path | None = None) -> Watched:
         told=tuple(told for month in months for told in month.told),
         first_accepted_at=lineage.first_accepted_at,
         **_matrices(rows, counters, items),
+    )
+
+
+def read_recent(lake: SourceLake, hour: Hour, item_ids: Sequence[str], days: int) -> Watched:
+    """Some items alone over the ``days`` up to an accepted ``hour``; no reports are read. Raises LakeFault."""
+    newest = lake.path(VALIDATED, hour)
+    lineage = read_lineage(newest)
+    counters = tuple(counter.name for counter in lineage.terms.counters)
+    latest = read_table(newest, ["item_id", "title", "url", "published_at", "captured_at"])
+    chosen = latest.filter(pc.is_in(latest["item_id"], pa.array(item_ids, pa.string())))
+    items = tuple(_item(row, lineage.first_accepted_at) for row in chosen.to_pylist())
+    first = hour + -24 * days
+    hours = lake.accepted_hours(first, hour)
+    parts = [
+        read_hours(lake, month, list(found), counters, [item.item_id for item in items])
+        for month, found in groupby(hours, key=lambda each: each.month)
+    ]
+    rows = pa.concat_tables(parts).unify_dictionaries().combine_chunks()
+    within = pc.and_(
+        pc.greater_equal(rows["captured_at"], pa.scalar(first.start, rows["captured_at"].type)),
+        pc.less(rows["captured_at"], pa.scalar(hour.end, rows["captured_at"].type)),
+    )  # of a packed month all hours are read
+    return Watched(
+        source=lake.name,
+        counters=counters,
+        items=items,
+        left_out=len(latest) - len(items),
+        told=(),
+        first_accepted_at=lineage.first_accepted_at,
+        **_matrices(rows.filter(within), counters, items),
     )
 
 

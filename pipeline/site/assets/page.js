@@ -118,7 +118,7 @@ function sourcePage(part) {
 
   function itemRow(found) {
     const s = standing(found);
-    const title = make("button", { class: "link", type: "button" }, outside(found.t));
+    const title = make("button", { class: "link", type: "button", title: found.t }, outside(found.t));
     title.addEventListener("click", () => choose(found));
     const first = make("td", {}, title);
     if (found.u && /^https?:\/\//i.test(found.u)) {
