@@ -12,7 +12,7 @@ from PIL import Image
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
-from selenium.webdriver.support.expected_conditions import visibility_of_element_located
+from selenium.webdriver.support.expected_conditions import element_to_be_clickable, visibility_of_element_located
 from selenium.webdriver.support.ui import WebDriverWait
 
 SECONDS = 90
@@ -54,6 +54,11 @@ class DagsterUi:
         element = WebDriverWait(self.driver, SECONDS).until(found, f"there is no '{text}' to click")
         self.driver.execute_script("arguments[0].click()", element)  # type: ignore[no-untyped-call]
 
+    def press(self, beginning: str) -> None:
+        """Press the button whose words begin so, as soon as it can be pressed."""
+        where = (By.XPATH, f"//button[starts-with(normalize-space(.), '{beginning}')]")
+        WebDriverWait(self.driver, SECONDS).until(element_to_be_clickable(where)).click()
+
     def write(self, placeholder: str, text: str) -> None:
         """Write into the field that shows this text while it is empty."""
         where = (By.CSS_SELECTOR, f"input[placeholder^='{placeholder}']")
@@ -90,7 +95,7 @@ class DagsterUi:
         self.click("Partitions", -1)
         self.shows("Partitions Selected")
         self.write("Filter by partition", partition)
-        self.click(partition)
+        self.click(partition, -1)  # the time axis above the list ends with the name of an hour too
         self.shows("Description", *texts)
 
     def materialize_latest(self, source: str) -> None:
@@ -99,8 +104,8 @@ class DagsterUi:
         self.click("Materialize all…")
         self.shows("Partition selection")
         self.click("Latest")
-        self.shows("1 partition", "Launch run")
-        self.click("Launch run")
+        self.shows("1 partition")
+        self.press("Launch")
 
     def image(self, alternative: str) -> None:
         """Wait until an image with these words for it is drawn."""

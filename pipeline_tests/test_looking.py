@@ -13,6 +13,7 @@ import yaml
 from click.testing import CliRunner, Result
 
 from pipeline import cli
+from pipeline.cli.show import sparkline
 from pipeline.core.analysis.marks import marks
 from pipeline_tests.core.account import Account
 from pipeline_tests.site.pages import HOURS, TITLES, made_site
@@ -55,6 +56,11 @@ def test_show_lists_the_items_with_what_they_gained(made: tuple[Path, Account]) 
     assert "Withheld: 0 items published while watched can be used" in found.output
     assert "marked script" in found.output
     assert "<b>" not in found.output
+
+
+def test_a_day_that_brought_little_is_no_day_that_brought_nothing() -> None:
+    assert sparkline([None, 0, 1, 50, 1_000, -3]) == "·▁▂▂█▁"
+    assert sparkline([0, None]) == "▁·"
 
 
 def test_show_prints_one_json_object_of_numbers_and_reasons(made: tuple[Path, Account]) -> None:

@@ -57,7 +57,7 @@ def command(source: str, item: str | None, as_json: bool, counter: str | None) -
 
         click.echo(msgspec.json.format(msgspec.json.encode(content)).decode())
     else:
-        _print(Console(), watched, content)
+        _print(Console(highlight=False), watched, content)
 
 
 def _content(watched: Watched, counter: str, place: int | None, happened: list[Happening]) -> dict[str, Any]:
@@ -141,7 +141,7 @@ def _print(console: Console, watched: Watched, content: dict[str, Any]) -> None:
         gained = [_signed(row["gained"][name]) for name in WINDOWS]
         place = "–" if row["rank"] is None else f"{row['rank']}.{_climbed(row['climbed'])}"
         value = "–" if row["value"] is None else f"{row['value']:,}"
-        table.add_row(escape(plain(row["title"])), _sparkline(row["days"][-days:]), value, *gained, place)
+        table.add_row(escape(plain(row["title"])), sparkline(row["days"][-days:]), value, *gained, place)
     console.print(f"[bold]{content['source']}[/bold]  {content['counter']}, last captured {content['captured_at']}\n")
     console.print(table)
     more = len(content["items"]) - _ROWS
@@ -179,9 +179,13 @@ def _climbed(places: int | None) -> str:
     return f" ▲{places}" if places > 0 else f" ▼{-places}"
 
 
-def _sparkline(days: list[int | None]) -> str:
+def sparkline(days: list[int | None]) -> str:
+    """The lowest bar is a day that brought nothing; whatever it brought stands above that."""
     highest = max((gained for gained in days if gained is not None), default=0)
-    return "".join(
-        "·" if gained is None else _BARS[round(max(0, gained) / highest * (len(_BARS) - 1)) if highest > 0 else 0]
-        for gained in days
-    )
+
+    def bar(gained: int | None) -> str:
+        if gained is None:
+            return "·"
+        return _BARS[max(1, round(gained / highest * (len(_BARS) - 1)))] if gained > 0 else _BARS[0]
+
+    return "".join(map(bar, days))

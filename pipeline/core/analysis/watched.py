@@ -202,7 +202,7 @@ def _followed(lake: SourceLake, last: Hour, latest: pa.Table, counter: str) -> F
 def _matrices(rows: pa.Table, counters: Sequence[str], items: Sequence[Item]) -> dict[str, Any]:
     """The rows, in order of time, as matrices of captures by items."""
     times = rows["captured_at"].cast(pa.int64()).to_numpy()
-    begins = np.concatenate([[True], times[1:] != times[:-1]])
+    begins = np.concatenate([[True], times[1:] != times[:-1]])[: len(times)]
     capture = np.cumsum(begins) - 1
     item = _places(rows["item_id"], [item.item_id for item in items])
     title_names = sorted({name for chunk in rows["title"].chunks for name in chunk.dictionary.to_pylist()})
