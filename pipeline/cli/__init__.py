@@ -21,6 +21,7 @@ _COMMANDS = {
     "dev": "Open the Dagster UI, with the simulated account of the source demo.",
     "collect": "Capture a source now, without a daemon.",
     "watch": "Tell of rates per minute at once, between the hours.",
+    "scrape": "Scrape a program between the hours, and tell of it at once.",
     "status": "Show the ledger: hours observed, quarantined, missing.",
     "metrics": "Serve the vital signs on loopback, for Prometheus.",
     "alert": "Send a test message to the channels.",

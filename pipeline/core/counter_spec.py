@@ -12,7 +12,7 @@ TOLERANCE_IN_FULL = "the policy 'tolerance' is written {policy: tolerance, toler
 class CounterSpec(BaseModel, extra="forbid", allow_inf_nan=False):
     """How one counter may move, and whether the platform may leave it out."""
 
-    policy: Trend = Field(description="never_decreases, tolerance or may_decrease")
+    policy: Trend = Field(description="never_decreases, tolerance, may_decrease, or gauge for a value")
     tolerance: float | None = Field(
         default=None, gt=0, lt=1, description="share of the highest accepted value that it may fall below"
     )

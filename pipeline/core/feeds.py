@@ -8,6 +8,7 @@ captures both hold counts once, by its place.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,16 +16,17 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from pipeline.core.capture import read_pages
+from pipeline.core.capture import Ended, read_pages
 from pipeline.core.hours import Hour
 from pipeline.core.imported import is_rows
 from pipeline.core.lake import VALIDATED, CaptureRef, SourceLake, encode_json
 from pipeline.core.lineage import read_lineage
+from pipeline.core.minutes import ByMinute, is_level
 from pipeline.core.model import FEED_STATE, SNAPSHOT_COLUMNS, Bounds, Rule
 from pipeline.core.records import RefusedRecords, Terms
 from pipeline.core.snapshots import columns_of, read_table
 from pipeline.core.validation.listing import CLOCK_SKEW, Listing, PageProblem, items_frame
-from pipeline.platforms.protocol import Carried, Feed, Minutes, Page
+from pipeline.platforms.protocol import Carried, Feed, Page
 
 
 def news(lake: SourceLake, feed: Feed, hour: Hour, bounds: Bounds, now: Callable[[], datetime]) -> Iterator[Page]:
@@ -45,20 +47,26 @@ def counted_listing(
     Raises LakeFault where a capture since then is damaged.
     """
     counters = [counter.name for counter in terms.counters]
-    pages = list(_told_since(lake, capture))
-    return counted(feed, pages, counters, before, capture.captured_at, by_minute(terms.rules))
+    told = list(_told_since(lake, capture))
+    pages = [part for part in told if isinstance(part, Page)]
+    listing = counted(feed, pages, counters, before, capture.captured_at, by_minute(feed, terms.rules))
+    cut_short = (PageProblem(None, None, part.reason) for part in told if isinstance(part, Ended) and part.reason)
+    return replace(listing, problems=(*listing.problems, *cut_short))
 
 
-def by_minute(rules: Iterable[Rule]) -> frozenset[str]:
+def by_minute(feed: Feed, rules: Iterable[Rule]) -> frozenset[str]:
     """The counters that a rule judges by the minute."""
-    return frozenset(rule.counter for rule in rules if rule.by_minute)
+    return frozenset(rule.counter for rule in rules if rule.by_minute or is_level(rule, feed.level_counters))
 
 
-def minutes_of(feed: Feed, snapshot: Path) -> Minutes:
-    """What the accepted snapshot counted by the minute. Raises LakeFault."""
-    if FEED_STATE not in columns_of(snapshot):
-        return {}
-    return feed.minutes(_carried(read_table(snapshot, ["item_id", FEED_STATE])))
+def minutes_of(feed: Feed, snapshot: Path) -> ByMinute:
+    """What the accepted snapshot counted, and kept, by the minute. Raises LakeFault."""
+    held = FEED_STATE in columns_of(snapshot)
+    return told_by_minute(feed, _carried(read_table(snapshot, ["item_id", FEED_STATE])) if held else {})
+
+
+def told_by_minute(feed: Feed, carried: Carried) -> ByMinute:
+    return ByMinute(feed.minutes(carried), feed.levels(carried), feed.level_counters)
 
 
 def counted(
@@ -96,16 +104,23 @@ def keep_refused(lake: SourceLake, capture: CaptureRef, listing: Listing) -> Non
         lake.publish(lake.refused_records(capture), encode_json(record))
 
 
-def _told_since(lake: SourceLake, capture: CaptureRef) -> Iterator[Page]:
-    """The pages of every capture after the one of the last accepted hour, up to this one, in order of time."""
+def _told_since(lake: SourceLake, capture: CaptureRef) -> Iterator[Page | Ended]:
+    """The pages of every capture after the one of the last accepted hour, up to this one, in order of time.
+
+    Then how this one ended.
+    """
     previous = lake.last_accepted(before=capture.hour)
     since = read_lineage(lake.path(VALIDATED, previous)).capture if previous else ""
     for each in lake.captures(previous, capture.hour):
         if since < each.name <= capture.name:
             for part in read_pages(lake, each):
-                # Imported rows are no part of what happened since; where they are what is judged, that is said.
-                if isinstance(part, Page) and (each == capture or not is_rows(part)):
+                if isinstance(part, Page | Ended) and (each == capture or _happened(part)):
                     yield part
+
+
+def _happened(part: Page | Ended) -> bool:
+    """Imported rows are no part of what happened since; where they are what is judged, that is said."""
+    return isinstance(part, Page) and not is_rows(part)
 
 
 def known(before: pd.DataFrame | None) -> tuple[dict[str, dict[str, int]], Carried]:

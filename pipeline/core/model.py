@@ -80,6 +80,8 @@ class Trend(StrEnum):
     NEVER_DECREASES = "never_decreases"
     TOLERANCE = "tolerance"
     MAY_DECREASE = "may_decrease"
+    GAUGE = "gauge"
+    """No counter at all, but a value: it may rise and fall, of all items at once too."""
 
 
 @dataclass(frozen=True)

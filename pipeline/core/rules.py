@@ -19,9 +19,8 @@ import pyarrow as pa
 
 from pipeline.core.engine import cursor, named, reading_lake, render
 from pipeline.core.hours import Hour, format_time, parse_time
-from pipeline.core.minutes import Mark, highest, judge_minutes
+from pipeline.core.minutes import ByMinute, Mark, highest
 from pipeline.core.model import Crossing, Rule, RuleKind
-from pipeline.platforms.protocol import Minutes
 
 RuleState = Mapping[str, Mapping[str, Mark]]
 """Rule name to item_id to mark, ready for JSON. Sparse: what could fire has no entry.
@@ -41,7 +40,7 @@ def evaluate(
     delta: pa.Table,
     state: RuleState,
     captured_at: datetime,
-    minutes: Minutes | None = None,
+    minutes: ByMinute | None = None,
 ) -> tuple[list[Crossing], RuleState]:
     """The crossings of the hour of ``captured_at``, and the state that the next hour starts from.
 
@@ -50,7 +49,8 @@ def evaluate(
     a crossing is the counter's, before and now; for ``rate_above`` it is the rate per
     ``per_seconds`` and has no value before. Cool-downs run from capture to capture.
     A rule that is no longer asked leaves the state. ``minutes``: of a feed, what was counted by the minute, on
-    which its rates per minute are judged; the value of such a crossing is the highest minute that began one.
+    which its rates per minute are judged, and its values; the value of such a crossing is the highest minute that
+    began one.
 
     Raises LakeFault where a snapshot cannot be read.
     """
@@ -59,9 +59,9 @@ def evaluate(
         fired: list[tuple[Rule, _Firing]] = []
         after: dict[str, Mapping[str, Mark]] = {}
         for rule in rules:
-            if minutes is not None and rule.by_minute:
-                edges, remembered = judge_minutes(rule, minutes, state.get(rule.name, {}), captured_at)
-                fired += ((rule, (e.item_id, rule.thresholds[0], e.count, None)) for e in highest(edges))
+            if minutes is not None and minutes.judges(rule):
+                edges, remembered = minutes.judge(rule, state.get(rule.name, {}), captured_at)
+                fired += ((rule, (e.item_id, rule.thresholds[0], e.count, None)) for e in highest(edges, rule))
                 after |= {rule.name: remembered} if remembered else {}
                 continue
             silent = _silent(rule, state.get(rule.name, {}), captured_at)

@@ -36,7 +36,7 @@ attributes:
 """
 
 
-_PLAIN = (str, int, float, bool, date, tuple, list)
+_PLAIN = (str, int, float, bool, date, tuple, list, Path)
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def setting(kind: str, key: str, answer: str) -> Any:
     if expected in (tuple, list):
         return [part.strip() for part in answer.split(",") if part.strip()]
     try:
-        return answer if expected is str else yaml.safe_load(answer)
+        return answer if expected in (str, Path) else yaml.safe_load(answer)
     except (yaml.YAMLError, ValueError):
         return answer  # which the reader of the YAML names
 
@@ -76,12 +76,16 @@ def questions(kind: str) -> list[Question]:
     own = {key: field for key, field in model.model_fields.items() if key not in Platform.model_fields}
     if model.model_fields["base_url"].is_required():
         own = {"base_url": model.model_fields["base_url"], **own}
-    if any(_type(field) not in (*_PLAIN, SecretStr) for field in own.values()):
+    asked = {key: field for key, field in own.items() if _type(field) in (*_PLAIN, SecretStr)}
+    if any(field.is_required() for key, field in own.items() if key not in asked):
         raise ConfigError(
             f"A source of the kind {kind} describes its endpoint, which is more than questions can ask for.",
             "Start from the example in docs/json-api.md, then run: ratchet source check NAME",
         )
-    return [_question(key, field) for key, field in own.items()]
+    # A number with a default is a bound or a pace: whoever needs another one writes it.
+    return [
+        _question(key, field) for key, field in asked.items() if field.is_required() or _type(field) not in (int, float)
+    ]
 
 
 def _question(key: str, field: FieldInfo) -> Question:

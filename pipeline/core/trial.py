@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -12,7 +12,7 @@ from pipeline.core.feeds import counted
 from pipeline.core.model import FEED_STATE, Finding, Source
 from pipeline.core.validation.checks import judge
 from pipeline.core.validation.evidence import Evidence
-from pipeline.core.validation.listing import read_listing
+from pipeline.core.validation.listing import PageProblem, read_listing
 from pipeline.core.validation.words import records
 from pipeline.core.windows import with_totals
 from pipeline.platforms.protocol import CutShort, Feed, Page, Unreadable
@@ -50,8 +50,14 @@ def try_source(source: Source, now: Callable[[], datetime]) -> Trial:
 
 
 def _try_feed(source: Source, feed: Feed, now: Callable[[], datetime]) -> Trial:
-    pages = list(feed.read_on({}, max_pages=MOST_REQUESTS, max_bytes=source.bounds.max_bytes, now=now))
+    pages: list[Page] = []
+    cut_short: list[PageProblem] = []
+    try:
+        pages.extend(feed.read_on({}, max_pages=MOST_REQUESTS, max_bytes=source.bounds.max_bytes, now=now))
+    except CutShort as fault:
+        cut_short = [PageProblem(None, None, str(fault))]
     listing = counted(feed, pages, list(source.counter_names), None, now())
+    listing = replace(listing, problems=(*listing.problems, *cut_short))
     findings = judge(Evidence(source.counters, source.bounds, listing, None, source.credential_days))
     shown = listing.items.drop(columns=FEED_STATE)
     return Trial(len(pages), records(shown), tuple(found for found in findings if found.check not in _TOGETHER))

@@ -1,8 +1,9 @@
-"""Watching a feed between the hours: a rate per minute is told within seconds, by the rules of the hourly report.
+"""Watching a feed between the hours: a rate per minute, or a value beyond its threshold, is told within seconds.
 
-The watcher counts on from the last accepted snapshot as the next capture will, and forgets its own counts as soon as
-there is a newer one. It writes nothing but receipts. What it told the hourly message leaves out, and what a report
-tells, it knows from the report: both judge with the same memory (`core.minutes`) and send under the same lock.
+It is judged by the rules of the hourly report. The watcher counts on from the last accepted snapshot as the next
+capture will, and forgets its own counts as soon as there is a newer one. It writes nothing but receipts. What it told
+the hourly message leaves out, and what a report tells, it knows from the report: both judge with the same memory
+(`core.minutes`) and send under the same lock.
 """
 
 from __future__ import annotations
@@ -16,12 +17,12 @@ from typing import Any
 import msgspec
 
 from pipeline.core.errors import ConfigError
-from pipeline.core.feeds import by_minute, known
+from pipeline.core.feeds import by_minute, known, told_by_minute
 from pipeline.core.history import read_report
 from pipeline.core.hours import Hour, format_time, parse_time
 from pipeline.core.lake import REPORT, VALIDATED, SourceLake
-from pipeline.core.minutes import Edge, Mark, judge_minutes, minute_of, moment_of
-from pipeline.core.model import Crossing, Rule, Source
+from pipeline.core.minutes import Edge, Mark, is_level, minute_of, moment_of
+from pipeline.core.model import Crossing, Rule, RuleKind, Source
 from pipeline.core.records import Receipt, Report, decode
 from pipeline.core.snapshots import read_frame
 from pipeline.core.validation.listing import CLOCK_SKEW
@@ -39,13 +40,27 @@ _MINUTE = "-minute-"
 Stamp = tuple[str, tuple[int, int, int] | None]
 
 
+def watched_rules(source: Source) -> list[Rule]:
+    """The rules that can be judged between the hours."""
+    if not isinstance(source.platform, Feed):
+        return []
+    levels = source.platform.level_counters
+    return [rule for rule in source.rules if rule.by_minute or is_level(rule, levels)]
+
+
 @dataclass
 class Watcher:
-    """One source that is a feed, has rules per minute and somebody to tell. Raises ConfigError where it has not."""
+    """One source that is a feed, has rules per minute or about values, and somebody to tell.
+
+    Raises ConfigError where it has not. ``refused``: evidence of what the last look refused record by record. ``needs_rules``: False for a collector, which
+    looks whether anything is to be told or not.
+    """
 
     lake: SourceLake
     source: Source
     now: Callable[[], datetime]
+    refused: Sequence[Mapping[str, Any]] = ()
+    needs_rules: bool = True
     _since: Stamp | None = None
     _counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     _titles: dict[str, str | None] = field(default_factory=dict)
@@ -54,13 +69,14 @@ class Watcher:
     _untold: list[tuple[Rule, Edge]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._rules = [rule for rule in self.source.rules if rule.by_minute]
-        if not isinstance(self.source.platform, Feed) or not self._rules:
+        self._rules = watched_rules(self.source)
+        if not isinstance(self.source.platform, Feed) or (self.needs_rules and not self._rules):
             raise ConfigError(
                 f"{self.source.name} has nothing to watch between the hours.",
-                "Watch a source of points with a rule such as: {counter: errors, rate_above: 50, per: minute}",
+                "Watch a source of points or openmetrics with a rule such as:"
+                " {counter: errors, rate_above: 50, per: minute}",
             )
-        if not self.source.notify:
+        if self.needs_rules and not self.source.notify:
             raise ConfigError(
                 f"{self.source.name} has nobody whom the watcher could tell.",
                 "Name an address under 'notify' in its YAML.",
@@ -99,7 +115,7 @@ class Watcher:
 
     def _count(self) -> None:
         now = self.now()
-        pages = self._feed.read_on(
+        pages = self._feed.read_between(
             self._carried, max_pages=PAGES_AT_ONCE, max_bytes=self.source.bounds.max_bytes, now=self.now
         )
         folded = self._feed.fold(
@@ -108,17 +124,18 @@ class Watcher:
             self._carried,
             captured_at=now,
             latest=now + CLOCK_SKEW,
-            by_minute=by_minute(self._rules),
+            by_minute=by_minute(self._feed, self._rules),
         )
+        self.refused = folded.refused
         self._counts, self._carried = _counts(folded, self.source.counter_names), folded.carried
         self._titles |= {
             item: title
             for item, title in zip(folded.columns["item_id"], folded.columns["title"], strict=True)
             if title is not None
         }
-        minutes = self._feed.minutes(self._carried)
+        minutes = told_by_minute(self._feed, self._carried)
         for rule in self._rules:
-            edges, self._marks[rule.name] = judge_minutes(rule, minutes, self._marks.get(rule.name, {}), now)
+            edges, self._marks[rule.name] = minutes.judge(rule, self._marks.get(rule.name, {}), now)
             self._untold += [(rule, edge) for edge in edges if edge.minute >= minute_of(now) - WORTH_TELLING]
 
     def _tell(self) -> list[Delivery]:
@@ -195,7 +212,7 @@ def told_between_hours(lake: SourceLake, channel: Channel, report: Report) -> se
 
 
 def _by_minute(crossing: Crossing) -> bool:
-    return crossing.rule.endswith("/minute")
+    return crossing.rule.endswith("/minute") or crossing.kind in (RuleKind.ABOVE, RuleKind.BELOW)
 
 
 def _parted(told: str) -> tuple[str, datetime]:

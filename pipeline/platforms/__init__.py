@@ -20,6 +20,7 @@ KINDS: dict[str, str] = {
     "json_api": "pipeline.platforms.json_api.adapter:JsonApi",
     "mastodon": "presets/mastodon.yaml",
     "note": "pipeline.platforms.note:Note",
+    "openmetrics": "pipeline.platforms.openmetrics.adapter:OpenMetrics",
     "points": "pipeline.platforms.points.adapter:Points",
     "qiita": "presets/qiita.yaml",
     "youtube": "pipeline.platforms.youtube:YouTube",

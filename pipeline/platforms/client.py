@@ -79,11 +79,12 @@ def fetch_pages(
     max_bytes: int,
     now: Callable[[], datetime],
     remembered: Remembered = lambda request: None,
+    retry: bool = True,
 ) -> Iterator[Page]:
     """Every page of one capture, in the order in which the platform's adapter asks for them.
 
     ``known`` is handed to `Platform.ask`. ``now`` stamps the pages and measures a Retry-After
-    that is given as a date.
+    that is given as a date. ``retry``: whether a fault of transport is tried again here.
 
     Raises CutShort after the pages that arrived when the capture has more than ``max_pages``, is
     larger than ``max_bytes`` (the last page is cut there), repeats a page, or is unreadable.
@@ -91,7 +92,7 @@ def fetch_pages(
     no capture either. Raises ConfigError when the credential cannot be sent at all.
     """
     with (
-        _connect(platform, now, remembered, _Room(max_bytes)) as connection,
+        _connect(platform, now, remembered, _Room(max_bytes), retry) as connection,
         closing(platform.ask(known)) as asking,
     ):
         seen: set[tuple[str, bytes]] = set()
@@ -121,7 +122,7 @@ def fetch_pages(
 
 @contextmanager
 def _connect(
-    platform: Platform, now: Callable[[], datetime], remembered: Remembered, room: _Room
+    platform: Platform, now: Callable[[], datetime], remembered: Remembered, room: _Room, retry: bool
 ) -> Iterator[_Connection]:
     headers = {
         "User-Agent": "ratchet/0.1",
@@ -148,7 +149,7 @@ def _connect(
         trust_env=False,
         follow_redirects=False,
     ) as client:
-        yield _Connection(client, platform, now, remembered, room, bucket)
+        yield _Connection(client, platform, now, remembered, room, bucket, retry)
 
 
 def _base(platform: Platform) -> httpx.URL:
@@ -190,6 +191,7 @@ class _Connection:
     remembered: Remembered
     room: _Room
     bucket: TokenBucket
+    retry: bool
     abandoned: threading.Event = field(default_factory=threading.Event)
 
     def fetch_all(self, requests: Sequence[Request]) -> Iterator[tuple[Request, tuple[Page, bool]]]:
@@ -210,7 +212,7 @@ class _Connection:
         return _retrying(self._wait_before_retry, self._attempt, request)
 
     def _wait_before_retry(self, error: Exception) -> bool | float:
-        return not self.abandoned.is_set() and _wait_before_retry(error)
+        return self.retry and not self.abandoned.is_set() and _wait_before_retry(error)
 
     def _attempt(self, request: Request) -> tuple[Page, bool]:
         sent = self._addressed(request)
@@ -312,7 +314,7 @@ class _Connection:
 
     def _html(self, where: str) -> NoReturn:
         raise DeadSession(
-            f"{where} answered 200 with an HTML page where JSON was due, as platforms do without a session",
+            f"{where} answered 200 with an HTML page where data was due, as platforms do without a session",
             self.platform.login_hint,
             status=200,
         )

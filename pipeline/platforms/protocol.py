@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Container, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 from pydantic import BaseModel, Field
 
@@ -187,6 +187,9 @@ Counted = Mapping[str, Mapping[str, int]]
 Minutes = Mapping[str, Mapping[str, Mapping[int, int]]]
 """By item and counter how much it gained in each minute, counted from 1970, of the time at which things happened."""
 
+Levels = Mapping[str, Mapping[str, Mapping[int, tuple[int, int]]]]
+"""By item and counter the lowest and the highest value that it was seen to have in each minute, counted from 1970."""
+
 Carried = Mapping[str, bytes]
 """By item what a feed has to remember from one accepted snapshot to the next."""
 
@@ -210,14 +213,12 @@ class Folded:
 
 
 class Feed(Platform, frozen=True):
-    """A platform that tells what happened and not how often: it is read on from where the last accepted capture ended.
+    """A platform whose counters are made here, out of what is told since the last accepted capture.
 
-    Its counters are made here. Where reading goes on stands in the accepted snapshot beside the counts, so that no
-    crash can part them; what a refused capture read is read again by the next one.
+    It tells what happened, or numbers that begin anew whenever a program does. Where reading goes on stands in the
+    accepted snapshot beside the counts, so that no crash can part them; what a refused capture read is counted by the
+    next one.
     """
-
-    base_url: Literal[""] = ""
-    """It is reached over no HTTP."""
 
     @property
     def credential(self) -> str:
@@ -241,6 +242,12 @@ class Feed(Platform, frozen=True):
         Raises TransportFault and DeadSession, as `client.fetch_pages` does.
         """
 
+    def read_between(
+        self, carried: Carried, *, max_pages: int, max_bytes: int, now: Callable[[], datetime]
+    ) -> Iterator[Page]:
+        """The same for whoever watches between the captures, of what is kept until a capture holds it too."""
+        return self.read_on(carried, max_pages=max_pages, max_bytes=max_bytes, now=now)
+
     @abstractmethod
     def fold(
         self,
@@ -255,7 +262,7 @@ class Feed(Platform, frozen=True):
         """Count what ``pages`` tell. A page that is told again, by a capture that was refused, counts once.
 
         A pure function. ``latest``: what claims to have happened later is refused. ``by_minute``: the counters that
-        are counted by the minute too.
+        are counted, or kept, by the minute too.
         """
 
     def tidy(self, accepted: Carried, now: datetime) -> None:
@@ -268,4 +275,13 @@ class Feed(Platform, frozen=True):
 
     def minutes(self, carried: Carried) -> Minutes:
         """What `fold` counted by the minute, in the pages that it was given and in the last minutes before them."""
+        return {}
+
+    @property
+    def level_counters(self) -> frozenset[str]:
+        """Those of its counters that are values instead, and are judged on every look that was taken at them."""
+        return frozenset()
+
+    def levels(self, carried: Carried) -> Levels:
+        """Between what such values stood, in the minutes of `minutes`."""
         return {}

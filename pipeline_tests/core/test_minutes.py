@@ -71,7 +71,7 @@ def test_what_was_judged_says_nothing_new() -> None:
 
 def test_a_report_tells_of_an_item_once() -> None:
     edges = [Edge("a", 1, 60), Edge("b", 1, 70), Edge("a", 5, 90)]
-    assert highest(edges) == [Edge("a", 5, 90), Edge("b", 1, 70)]
+    assert highest(edges, FIFTY) == [Edge("a", 5, 90), Edge("b", 1, 70)]
 
 
 @given(st.dictionaries(st.integers(-50, -1), st.integers(0, 120)), st.integers(-50, 0))

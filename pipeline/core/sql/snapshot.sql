@@ -30,7 +30,7 @@ with joined as (
 ), judged as (
   select *,
     listed and $overruled and (false
-    {% for counter in counters if counter.policy.trend != 'may_decrease' %}
+    {% for counter in counters if counter.policy.trend not in ('may_decrease', 'gauge') %}
       or coalesce({{ counter.name }}_now < {{ counter.name }}_before, false)
     {% endfor %}) as corrected
   from joined

@@ -83,7 +83,8 @@ class _Problem:
 def _moved(evidence: Evidence, counter: Counter) -> _Moved:
     pairs, bounds = evidence.pairs, evidence.bounds
     before = _last_known(pairs, counter)
-    most = allowed(bounds.fallen_items, bounds.fallen_share, len(pairs))
+    is_value = counter.policy.trend is Trend.GAUGE
+    most = len(pairs) if is_value else allowed(bounds.fallen_items, bounds.fallen_share, len(pairs))
     return _Moved(counter, pairs, before, pairs[counter.name], _shortfall(pairs, counter, before), most)
 
 
@@ -99,7 +100,7 @@ def _last_known(pairs: pd.DataFrame, counter: Counter) -> pd.Series:
 def _shortfall(pairs: pd.DataFrame, counter: Counter, before: pd.Series) -> pd.Series:
     """How far each item is below what its policy allows, in counts; 0 or less is allowed."""
     now = pairs[counter.name]
-    if counter.policy.trend is Trend.MAY_DECREASE:
+    if counter.policy.trend in (Trend.MAY_DECREASE, Trend.GAUGE):
         return pd.Series(0, index=pairs.index)
     if counter.policy.trend is Trend.NEVER_DECREASES:
         return before - now

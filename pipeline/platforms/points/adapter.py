@@ -46,6 +46,7 @@ class Points(Feed, frozen=True):
     """The events of programs. Exactly one of ``spool`` and ``kafka`` says where they come from."""
 
     kind: Literal["points"] = "points"
+    base_url: Literal[""] = ""
     spool: Path | None = Field(default=None, description="the folder into which programs write their events")
     kafka: TopicSpec | None = None
     keep_days: float | None = Field(default=7, ge=0, description="how long segments stay that were counted")

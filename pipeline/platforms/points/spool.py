@@ -37,16 +37,22 @@ def tidy(folder: Path, positions: Mapping[str, int], before: datetime) -> None:
 
 
 def read_on(
-    folder: Path, positions: Mapping[str, int], *, max_pages: int, max_bytes: int, now: Callable[[], datetime]
+    folder: Path,
+    positions: Mapping[str, int],
+    *,
+    max_pages: int,
+    max_bytes: int,
+    now: Callable[[], datetime],
+    suffix: str = SUFFIX,
 ) -> Iterator[Page]:
     """Pages of events that no accepted capture holds, then the page of the end.
 
-    What does not fit into ``max_pages`` and ``max_bytes`` is left for the next capture. Raises TransportFault
-    where the spool cannot be read.
+    ``suffix``: how the names of segments end. What does not fit into ``max_pages`` and ``max_bytes`` is left for the
+    next capture. Raises TransportFault where the spool cannot be read.
     """
     places: dict[str, Reach] = {}
     room = Room(max_pages, max_bytes)
-    for name in _segments(folder):
+    for name in _segments(folder, suffix):
         reach = places[name] = _reach(folder / name, positions.get(name, 0))
         if room.is_full or reach.end <= reach.first:
             continue
@@ -58,10 +64,10 @@ def read_on(
     yield end_page(places, now())
 
 
-def _segments(folder: Path) -> list[str]:
+def _segments(folder: Path, suffix: str) -> list[str]:
     """Their names in the order in which they were begun."""
     try:
-        return sorted(name for name in os.listdir(folder) if name.endswith(SUFFIX))  # noqa: PTH208
+        return sorted(name for name in os.listdir(folder) if name.endswith(suffix))  # noqa: PTH208
     except OSError as fault:
         raise TransportFault(f"the spool {folder} cannot be read: {fault.strerror}") from None
 
