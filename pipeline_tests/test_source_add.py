@@ -16,10 +16,13 @@ from pipeline.core.errors import ConfigError, DeadSession, RatchetError, Refused
 from pipeline.core.project import Project
 from pipeline.core.source_file import keep_secret
 from pipeline.core.sources import read_source
+from pipeline.platforms.openmetrics.adapter import OpenMetrics
 from pipeline.sandbox.article import Article
 from pipeline.sandbox.faults import Reply
 from pipeline.sandbox.server import NoteSandbox
 from pipeline_tests.dagster_parts import MOMENT
+from pipeline_tests.platforms.openmetrics.parts import Told, answer
+from pipeline_tests.platforms.stand_in import StandIn
 
 SECRET = "planted-session-of-the-owner"
 
@@ -201,3 +204,26 @@ def test_lists_and_answers_by_hand_stand_in_the_yaml_as_their_types(checkout: Pr
         "repositories": ("ratchet/one", "ratchet/two"),
         "releases": False,
     }
+
+
+def test_a_program_that_exposes_metrics_needs_an_address_and_no_more(checkout: Project, tmp_path: Path) -> None:
+    told = Told(answer({500: 40}, {"queue_size": 3}))
+    with StandIn(told) as program:
+        given = ("--set", f"base_url={program.url}", "--set", f"spool={tmp_path / 'spool'}")
+        result = ask("add", "--platform", "openmetrics", "--name", "server", *given, answers="\n\n\n")
+        assert result.exit_code == 0, result.output
+        assert "3 items in 2 requests" in result.output and "errors_total" in result.output
+        source = read_source(checkout.defs / "server" / "defs.yaml")
+        assert isinstance(source.platform, OpenMetrics)
+        assert (source.platform.spool, source.platform.token, source.enabled) == (tmp_path / "spool", None, True)
+        told.body = answer({500: 40}).removesuffix(b"# EOF\n")
+        refused = fault(ask("check", "server"))
+    assert isinstance(refused, Refused)
+    assert "does not end with # EOF" in refused.what
+
+
+def test_points_need_their_spool(checkout: Project, tmp_path: Path) -> None:
+    (tmp_path / "spool").mkdir()
+    result = ask("add", "--platform", "points", "--name", "shop", answers=f"{tmp_path / 'spool'}\n\n\n")
+    assert result.exit_code == 0, result.output
+    assert read_source(checkout.defs / "shop" / "defs.yaml").enabled

@@ -765,3 +765,29 @@ ACCOUNTS: tuple[Account, ...] = (
     qiita(),
     mastodon(),
 )
+
+
+# A feed over HTTP ----------------------------------------------------------------------------
+
+
+def openmetrics_answer(asked: Asked) -> Reply:
+    """A program that asks for a token and tells what it was asked for."""
+    if asked.headers.get("authorization") != f"Bearer {SECRET}":
+        return Reply(401, {"Content-Type": "text/plain", "WWW-Authenticate": "Bearer"}, b"")
+    kind = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+    return Reply(200, {"Content-Type": kind}, b"# TYPE errors counter\nerrors_total 7\n# EOF\n")
+
+
+FEEDS: tuple[Account, ...] = (
+    Account(
+        "openmetrics",
+        "openmetrics",
+        {},
+        lambda: StandIn(openmetrics_answer),
+        lambda: StandIn(openmetrics_answer),
+        {},
+        requests=1,
+        secret_key="token",
+    ),
+)
+"""Their pages are counted and list no items by themselves, so of the contract they play what is about asking."""

@@ -57,6 +57,7 @@ _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 _NOT_FINITE = re.compile(r"[+-]?(?:inf|infinity|nan)", re.IGNORECASE)
 _LONGEST_NUMBER, _LONGEST_SERIES, _MOST_DIGITS = 64, 1_000, 30
 _CONTEXT = Context(prec=120)
+_REMEMBERED = 50_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +122,8 @@ def read(body: bytes, *, openmetrics: bool) -> list[Sample]:
                 if line.split(None, 2)[1:2] == ["TYPE"]:
                     families.declare(line)
                 continue
-            name, labels, value = _parted(line)
-            role, item = families.role(name), item_of(name, labels)
+            item, name, labels, value = _parted(line)
+            role = families.role(name)
             if item in found:
                 raise Unreadable(f"{plain(item, 200)} stands twice")
             _require_sound(item, value, role)
@@ -170,7 +171,9 @@ def _lines(body: bytes, openmetrics: bool) -> Iterator[tuple[int, str]]:
     return ((number, line.rstrip("\r")) for number, line in enumerate(lines, 1) if line.strip())
 
 
-def _parted(line: str) -> tuple[str, Labels, str]:
+@lru_cache(maxsize=_REMEMBERED)
+def _parted(line: str) -> tuple[str, str, Labels, str]:
+    """Item, name, labels and value. From scrape to scrape most lines of a program stay as they are."""
     found = _SAMPLE.fullmatch(line)
     if found is None or (found[4] is not None and not _is_number(found[4])):
         raise Unreadable("it is no sample")
@@ -179,12 +182,12 @@ def _parted(line: str) -> tuple[str, Labels, str]:
         name, labels = labels[0][1], labels[1:]
     if not name or any(label == "" for label, _ in labels):
         raise Unreadable("it is a sample without a name")
-    if len(line) > _LONGEST_SERIES and len(item_of(name, labels)) > _LONGEST_SERIES:
+    item = item_of(name, labels)
+    if len(item) > _LONGEST_SERIES:
         raise Unreadable(f"a series has a name and labels of more than {_LONGEST_SERIES:,} characters")
-    return name, labels, found[3]
+    return item, name, labels, found[3]
 
 
-@lru_cache(maxsize=20_000)
 def _labels(written: str) -> Labels:
     """Label by label; a name in quotation marks that stands alone is the metric's, and has the name "" here."""
     labels: dict[str, str] = {}
@@ -206,7 +209,6 @@ def _unquoted(text: str) -> str:
     return _ESCAPED.sub(lambda found: {"n": "\n", '"': '"', "\\": "\\"}.get(found[1], found[0]), text[1:-1])
 
 
-@lru_cache(maxsize=20_000)
 def item_of(name: str, labels: Labels) -> str:
     """A series as an item's id: its name, and its labels in the order of their names."""
     if not labels:
@@ -215,6 +217,7 @@ def item_of(name: str, labels: Labels) -> str:
     return name + "{" + ",".join(f'{label}="{value}"' for label, value in escaped) + "}"
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def _epoch_key(name: str, labels: Labels) -> tuple[str, Labels]:
     base = next((name.removesuffix(part) for part in _PARTS if name.endswith(part)), name)
     return base, tuple(pair for pair in labels if pair[0] not in _BY_PART) if labels else labels
@@ -234,6 +237,7 @@ def _require_sound(item: str, value: str, role: str) -> None:
         raise Unreadable(f"{plain(item, 200)} is negative, and a counter cannot be")
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def scaled(value: str, decimals: int) -> tuple[int, bool] | None:
     """A number in units of its last decimal that is kept, rounded down, and whether that is all of it.
 
