@@ -212,7 +212,9 @@ def test_a_program_that_exposes_metrics_needs_an_address_and_no_more(checkout: P
         given = ("--set", f"base_url={program.url}", "--set", f"spool={tmp_path / 'spool'}")
         result = ask("add", "--platform", "openmetrics", "--name", "server", *given, answers="\n\n\n")
         assert result.exit_code == 0, result.output
-        assert "3 items in 2 requests" in result.output and "errors_total" in result.output
+        assert "3 items in 2 requests" in result.output
+        assert 'errors_total{code="500"}' in result.output
+        assert "total 40, resets 0" in result.output
         source = read_source(checkout.defs / "server" / "defs.yaml")
         assert isinstance(source.platform, OpenMetrics)
         assert (source.platform.spool, source.platform.token, source.enabled) == (tmp_path / "spool", None, True)

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from pipeline.core.trial import Trial
 
 _SHOWN = 5
+_MOST_COLUMNS = 6
+"""Of counters; more of them are listed in one column, with those that an item has."""
 
 
 class _Variable(click.ParamType[str]):
@@ -192,14 +194,14 @@ def _show(source: Source, trial: Trial) -> None:
             f"{source.name} answered {requests} with what would be refused. {' '.join(trial.problems)}",
             "Mend the source's YAML, or wait if the platform is at fault; nothing was recorded.",
         )
-    table = Table(
-        "item",
-        "title",
-        *source.counter_names,
-    )
+    names = source.counter_names
+    wide = len(names) > _MOST_COLUMNS
+    table = Table("item", "counters") if wide else Table("item", "title", *names)
     for item in trial.items[:_SHOWN]:
-        cells = [item["item_id"], item["title"] or "", *(item[name] for name in source.counter_names)]
-        table.add_row(*("" if cell is None else escape(plain(str(cell), 60)) for cell in cells))
+        cells = [item["item_id"], item["title"] or "", *(item[name] for name in names)]
+        if wide:
+            cells = [item["item_id"], ", ".join(f"{name} {item[name]}" for name in names if item[name] is not None)]
+        table.add_row(*("" if cell is None else escape(plain(str(cell), 200 if wide else 60)) for cell in cells))
     console = Console()
     more = f"; the first {_SHOWN} are" if len(trial.items) > _SHOWN else ":"
     console.print(f"\n{items} in {requests}{more}")

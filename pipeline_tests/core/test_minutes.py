@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.core.minutes import Edge, Mark, highest, judge_minutes, minute_of, moment_of
+from pipeline.core.minutes import Edge, Mark, highest, judge_levels, judge_minutes, minute_of, moment_of
 from pipeline.core.model import Rule, RuleKind
 
 NOW = datetime(2026, 11, 22, 14, 17, 30, tzinfo=UTC)
@@ -81,3 +81,79 @@ def test_looking_twice_finds_what_looking_once_finds(counts: dict[int, int], fir
     early, marks = judged({minute: n for minute, n in counts.items() if minute < first_look}, now=then)
     late, _ = judged(counts, marks)
     assert early + late == judged(counts)[0]
+
+
+# Values ---------------------------------------------------------------------------------------
+
+ABOVE = Rule("queue", RuleKind.ABOVE, (100.0,))
+BELOW = Rule("queue", RuleKind.BELOW, (10.0,))
+COOLING = Rule("queue", RuleKind.ABOVE, (100.0,), cooldown=timedelta(minutes=30))
+
+
+def looked(
+    seen: dict[int, tuple[int, int]], marks: dict[str, Mark] | None = None, rule: Rule = ABOVE, now: datetime = NOW
+) -> tuple[list[tuple[int, int]], dict[str, Mark]]:
+    """``seen``: the lowest and the highest value, by minutes before the present one."""
+    levels = {"a": {"queue": {LAST + minute: between for minute, between in seen.items()}}}
+    edges, after = judge_levels(rule, levels, marks or {}, now)
+    return [(edge.minute - LAST, edge.count) for edge in edges], after
+
+
+@pytest.mark.parametrize(
+    ("seen", "expected", "rule"),
+    [
+        ({-3: (5, 100)}, [], ABOVE),
+        ({-3: (5, 101)}, [(-3, 101)], ABOVE),
+        ({-3: (5, 101), -2: (101, 150), -1: (99, 180)}, [(-3, 101)], ABOVE),
+        ({-3: (5, 101), -2: (90, 100), -1: (5, 102)}, [(-3, 101), (-1, 102)], ABOVE),
+        ({-9: (5, 101), -1: (101, 102)}, [(-9, 101)], ABOVE),  # nobody looked in between
+        ({-3: (9, 50), -2: (10, 50), -1: (2, 3)}, [(-3, 9), (-1, 2)], BELOW),
+        ({-40: (5, 101), -39: (5, 5), -20: (5, 102), -19: (5, 5), -1: (5, 103)}, [(-40, 101), (-1, 103)], COOLING),
+    ],
+)
+def test_a_value_fires_when_it_comes_to_stand_beyond_and_is_armed_by_a_minute_on_the_right_side(
+    seen: dict[int, tuple[int, int]], expected: list[tuple[int, int]], rule: Rule
+) -> None:
+    assert looked(seen, rule=rule)[0] == expected
+
+
+def test_a_minute_that_is_not_over_arms_nothing_and_is_judged_again() -> None:
+    _, marks = looked({-1: (5, 101)})
+    assert looked({0: (5, 6)}, marks)[0] == []
+    _, marks = looked({0: (5, 6)}, marks)
+    assert looked({0: (5, 120)}, marks)[0] == []
+    later = NOW + timedelta(minutes=1)
+    _, marks = looked({0: (5, 6)}, marks, now=later)
+    assert looked({0: (5, 6), 1: (5, 120)}, marks, now=later)[0] == [(1, 120)]
+
+
+def test_a_value_that_stays_beyond_is_remembered_for_days_and_a_sound_one_for_an_hour() -> None:
+    _, marks = looked({0: (101, 101)})
+    days = NOW + timedelta(days=3)
+    assert looked({}, marks, now=days)[1] == marks
+    _, marks = looked({0: (1, 1)})
+    assert looked({}, marks, now=days)[1] == {}
+
+
+LOOKS = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 8)), max_size=30)
+
+
+@given(LOOKS, st.sampled_from([ABOVE, BELOW, COOLING]))
+def test_values_judged_on_the_way_fire_as_those_judged_at_once(steps: list[tuple[int, int]], rule: Rule) -> None:
+    moments: list[tuple[int, int]] = []
+    for apart, value in steps:
+        moments.append(((moments[-1][0] if moments else 0) + apart, 20 * value))
+
+    def between(looks: list[tuple[int, int]]) -> dict[int, tuple[int, int]]:
+        of: dict[int, list[int]] = {}
+        for minute, value in looks:
+            of.setdefault(minute, []).append(value)
+        return {minute: (min(values), max(values)) for minute, values in of.items()}
+
+    marks: dict[str, Mark] = {}
+    fired: list[int] = []
+    for number, (minute, _) in enumerate(moments, 1):
+        edges, marks = looked(between(moments[:number]), marks, rule, NOW + timedelta(minutes=minute))
+        fired += [at for at, _ in edges]
+    end = NOW + timedelta(minutes=moments[-1][0] if moments else 0)
+    assert fired == [at for at, _ in looked(between(moments), {}, rule, end)[0]]

@@ -6,7 +6,7 @@
     sum:<name>                    <name>: what the series that the YAML names gained together
     scraping                      scrapes, refused, failed, dropped, series, rounded_down, left_out, behind
 
-What a series gained follows from two scrapes after each other and the beginnings of its epochs (`_gained`), and from
+What a series gained follows from two scrapes after each other and the beginnings of its epochs (`gains`), and from
 nothing else. Everything here is a pure function of pages and of what was carried.
 """
 
@@ -20,6 +20,7 @@ from typing import Any
 from pipeline.core.text import plain
 from pipeline.platforms.openmetrics.carried import Carried, Series, carried
 from pipeline.platforms.openmetrics.exposition import LARGEST, Sample, scaled
+from pipeline.platforms.openmetrics.gains import Gain, gained, microseconds
 from pipeline.platforms.openmetrics.settings import Settings
 from pipeline.platforms.openmetrics.spool import decoded
 from pipeline.platforms.points.pages import END, Record, end_of, records, stretch_of
@@ -68,52 +69,12 @@ def _with_last(pages: Iterable[Page]) -> Iterator[tuple[Page, bool]]:
         yield waiting, True
 
 
-def microseconds(moment: datetime) -> int:
-    since = moment - datetime(1970, 1, 1, tzinfo=UTC)
-    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
-
-
-@dataclass(frozen=True)
-class _Gain:
-    """What a series gained since it was told last, all of it after ``since``.
-
-    ``amount`` is None where nobody can say: its total begins with the number told, or goes on from what it was.
-    ``fell``: it is lower than before within one epoch.
-    """
-
-    amount: int | None
-    since: int
-    reset: bool = False
-    presumed: bool = False
-    bounded: bool = False
-    fell: bool = False
-
-
-def _gained(known: Series | None, number: int, created: int | None, last: int | None) -> _Gain:
-    """``last``: when the program was scraped before, whatever it told then."""
-    if known is None:
-        if last is not None and created is not None and created > last:
-            return _Gain(number, created)  # it began since: all of it is news
-        return _Gain(None, last or 0, bounded=last is not None)
-    if created != known.created and created is not None:
-        if created > known.seen:
-            return _Gain(number, created, reset=True)
-        if known.created is not None:
-            # Told by another program, or one whose clock is wrong: how much of it came since nobody knows.
-            return _Gain(0, known.seen, reset=True, bounded=True)
-    if number >= known.number:
-        return _Gain(number - known.number, known.seen)
-    if created is not None and created == known.created:
-        return _Gain(number - known.number, known.seen, fell=True)
-    return _Gain(number, known.seen, presumed=True, bounded=True)
-
-
 @dataclass
 class _Scrape:
     """One sound answer, judged and not yet counted. Values by item; None where one cannot be kept."""
 
     at: int
-    numbers: dict[str, tuple[Sample, int, _Gain]] = field(default_factory=dict)
+    numbers: dict[str, tuple[Sample, int, Gain]] = field(default_factory=dict)
     values: dict[str, tuple[Sample, int]] = field(default_factory=dict)
     left_out: list[tuple[str, str]] = field(default_factory=list)
     rounded_down: int = 0
@@ -232,7 +193,7 @@ class _Tally:
             elif sample.cumulative:
                 if number is None:
                     raise Unreadable(f"{plain(item, 200)} is larger than a counter can hold")
-                gain = _gained(self._state.series.get(item), number[0], sample.created, self._state.last)
+                gain = gained(self._state.series.get(item), number[0], sample.created, self._state.last)
                 scrape.numbers[item] = sample, number[0], gain
             elif number is None or number[0] < 0:
                 why = "it is NaN, infinite or too large" if number is None else "it is negative"
@@ -277,7 +238,7 @@ class _Tally:
         self._scraping |= {"series": told, "left_out": len(scrape.left_out), "rounded_down": scrape.rounded_down}
         self._state.last = max(scrape.at, self._state.last or 0)
 
-    def _count_series(self, item: str, sample: Sample, number: int, gain: _Gain, at: int) -> None:
+    def _count_series(self, item: str, sample: Sample, number: int, gain: Gain, at: int) -> None:
         counts = self._counts.setdefault(item, {})
         if "total" not in counts:
             counts |= {"total": 0 if gain.amount is not None else number, "resets": 0, "presumed_resets": 0}
