@@ -23,6 +23,7 @@ from pipeline.core.hours import Hour
 from pipeline.core.model import Origin, Rule, RuleKind
 from pipeline.core.observe import PresentClock, observe
 from pipeline.notify.sending import send_report
+from pipeline.notify.watching import Watcher
 from pipeline.platforms.openmetrics.spool import collecting
 from pipeline.sandbox.faults import Reply
 from pipeline.scraping import Collector
@@ -187,9 +188,12 @@ def test_one_collector_a_spool(watched: Watched) -> None:
 
 
 def test_a_source_without_a_spool_cannot_be_scraped(tmp_path: Path) -> None:
-    scraped = Scraped.under(tmp_path, "http://127.0.0.1:9", spool=None)
+    scraped = Scraped.under(tmp_path, "http://127.0.0.1:9", spool=None, **NAMED)
     with pytest.raises(ConfigError, match="has no spool to scrape into"):
         Collector(scraped.lake, scraped.source, lambda: MOMENT)
+    scraped = replace(scraped, rules=(PER_MINUTE,), notify=("json://127.0.0.1:9/",))
+    with pytest.raises(ConfigError, match="without a spool"):
+        Watcher(scraped.lake, scraped.source, lambda: MOMENT).look()
 
 
 # A real program, and processes that are killed -------------------------------------------------

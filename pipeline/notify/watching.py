@@ -52,8 +52,8 @@ def watched_rules(source: Source) -> list[Rule]:
 class Watcher:
     """One source that is a feed, has rules per minute or about values, and somebody to tell.
 
-    Raises ConfigError where it has not. ``refused``: evidence of what the last look refused record by record. ``needs_rules``: False for a collector, which
-    looks whether anything is to be told or not.
+    Raises ConfigError where it has not. ``refused``: evidence of what the last look refused record by record.
+    ``needs_rules``: False for a collector, which looks whether anything is to be told or not.
     """
 
     lake: SourceLake

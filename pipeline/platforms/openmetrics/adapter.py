@@ -32,7 +32,7 @@ from typing import ClassVar, Literal
 import msgspec
 from pydantic import Field, SecretStr, model_validator
 
-from pipeline.core.errors import LakeFault
+from pipeline.core.errors import ConfigError, LakeFault
 from pipeline.core.model import Policy, Trend
 from pipeline.platforms.openmetrics.carried import carried as state_of
 from pipeline.platforms.openmetrics.settings import Settings
@@ -108,15 +108,22 @@ class OpenMetrics(Settings, Feed, frozen=True):
     ) -> Iterator[Page]:
         """What the spool holds, and how things stand now; nobody else scrapes meanwhile."""
         with nullcontext() if self.spool is None else scraping(self.spool):
-            yield from self.read_between(carried, max_pages=max_pages, max_bytes=max_bytes, now=now)
+            if self.spool is not None:
+                yield from self.read_between(carried, max_pages=max_pages, max_bytes=max_bytes, now=now)
             yield from self.scrape(max_bytes=max_bytes, now=now, retry=True)
 
     def read_between(
         self, carried: Carried, *, max_pages: int, max_bytes: int, now: Callable[[], datetime]
     ) -> Iterator[Page]:
-        """What the spool holds: the program itself is asked by the collector and by captures."""
+        """What the spool holds: the program itself is asked by the collector and by captures.
+
+        Raises ConfigError without a spool, in which nothing could be seen.
+        """
         if self.spool is None:
-            return iter(())
+            raise ConfigError(
+                "Nothing is kept between the hours of a source of the kind openmetrics without a spool.",
+                "Write 'spool: FOLDER' under its platform, and run: ratchet scrape SOURCE",
+            )
         from pipeline.platforms.points import spool
 
         with _sound_state():
