@@ -12,7 +12,7 @@ import pytest
 from pipeline.core.project import ROOT, Project
 from pipeline.definitions import definitions
 from pipeline.graph import ASSETS
-from pipeline.long_view import FIRST_HOURS
+from pipeline.long_view import FIRST_HOURS, SPIKES
 from pipeline_tests.dagster_parts import (
     BLOG,
     COOKIE,
@@ -26,6 +26,7 @@ from pipeline_tests.dagster_parts import (
 SECRET = "planted in a place where it does not belong"
 NOWHERE = "http://127.0.0.1:9"
 
+TIMERS = ("hourly", "daily", "daily_digest", "weekly_digest")
 BROKEN = {
     "wrong_key": ("  colour: red\n", "there is no key 'colour'", 6),
     "missing_variable": ('  notify: ["{{ env.RATCHET_NOT_SET }}"]\n', "the variable RATCHET_NOT_SET is not set", 6),
@@ -64,10 +65,10 @@ def second(blog: Blog) -> Iterator[str]:
 def test_two_files_are_two_sources_with_four_assets_each_and_their_own_timers(blog: Blog, second: str) -> None:
     loaded = load()
     keys = {tuple(spec.key.path) for spec in loaded.resolve_all_asset_specs()}
-    assert keys == {(source, asset) for source in (BLOG, second) for asset in (*ASSETS, FIRST_HOURS)}
+    assert keys == {(source, asset) for source in (BLOG, second) for asset in (*ASSETS, FIRST_HOURS, SPIKES)}
     repository = loaded.get_repository_def()
     timers = {schedule.name for schedule in repository.schedule_defs}
-    each = {f"{name}_{timer}" for name in (BLOG, second) for timer in ("hourly", "daily")}
+    each = {f"{name}_{timer}" for name in (BLOG, second) for timer in TIMERS}
     assert timers == {*each, "maintenance_daily"}
     assert {sensor.name for sensor in repository.sensor_defs} >= {f"{BLOG}_crossings", f"{second}_crossings"}
     checks = {key.asset_key.path[0] for key in loaded.resolve_asset_graph().asset_check_keys}
@@ -83,7 +84,7 @@ def test_a_source_that_cannot_load_is_a_failing_check_that_names_file_and_line_a
     _, words, line = BROKEN[name]
     loaded = load()
     keys = {tuple(spec.key.path) for spec in loaded.resolve_all_asset_specs()}
-    assert keys == {(BLOG, asset) for asset in (*ASSETS, FIRST_HOURS)} | {(name, "configuration")}
+    assert keys == {(BLOG, asset) for asset in (*ASSETS, FIRST_HOURS, SPIKES)} | {(name, "configuration")}
 
     check_only = dg.define_asset_job("check", selection=dg.AssetSelection.checks_for_assets([name, "configuration"]))
     job = dg.Definitions.merge(loaded, dg.Definitions(jobs=[check_only])).resolve_job_def("check")
