@@ -9,6 +9,7 @@ import pytest
 
 from pipeline.core.hours import Hour
 from pipeline.core.lake import DELTA, RAW, VALIDATED
+from pipeline.core.publishing import SENDING
 from pipeline.core.storage import storage_lines, storage_of
 from pipeline_tests.dagster_parts import BLOG, HOUR, MOMENT, Blog, ratchet, stored_files
 
@@ -44,6 +45,15 @@ def test_verify_names_what_is_damaged_and_repair_makes_it_again(observed: Blog) 
     assert repaired.returncode == 0, repaired.stderr
     assert published(observed) == before
     assert ratchet("verify").returncode == 0
+
+
+def test_the_folder_of_the_project_is_looked_at_beside_the_sources(observed: Blog) -> None:
+    of_all = observed.project.lake.project
+    with of_all.sending():
+        of_all.write_note("channel", {"failures": 0}, by=SENDING)
+    sound = ratchet("verify")
+    assert (sound.returncode, sound.stderr) == (0, "")
+    assert "_project: " in sound.stdout
 
 
 def test_a_lost_capture_is_acknowledged_by_the_repair_and_named_ever_after(observed: Blog) -> None:

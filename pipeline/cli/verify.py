@@ -35,26 +35,26 @@ def command(source: str | None, repairing: bool) -> None:
 
     project = Project.here()
     failed = []
-    for name in _names(project, source):
-        lake = project.lake.source(name)
+    for lake in _lakes(project, source):
         found = _repair(project, lake) if repairing else _verify(lake)
-        _tell(name, found, repairing)
+        _tell(lake.name, found, repairing)
         if found.faults:
-            failed.append(name)
+            failed.append(lake.name)
     if failed:
         fault = LakeFault(f"Damaged: {', '.join(failed)}.", _next_step(failed[0], repairing))
         click.echo(f"Error: {fault.what}\n{fault.next_step}", err=True)
         sys.exit(fault.exit_code)
 
 
-def _names(project: Project, source: str | None) -> list[str]:
-    """Sources by their folders: verifying asks for no YAML and no credential."""
+def _lakes(project: Project, source: str | None) -> list[SourceLake]:
+    """By their folders, that of the project among them: verifying asks for no YAML and no credential."""
     from pipeline.core.sources import find_source
 
-    stored = [lake.name for lake in project.lake.senders()]
+    stored = project.lake.senders()
     if source is None:
         return stored
-    return [source if source in stored else find_source(project, source).name]
+    named = [lake for lake in stored if lake.name == source]
+    return named or [project.lake.source(find_source(project, source).name)]
 
 
 def _verify(lake: SourceLake) -> Found:
