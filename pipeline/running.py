@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.resources import files
+from importlib.util import find_spec
 from typing import Any
 
 import dagster as dg
@@ -21,11 +22,20 @@ from pipeline.core import errors
 from pipeline.core.hours import Hour
 from pipeline.core.model import Source
 from pipeline.core.observe import Clock
-from pipeline.core.project import Project
+from pipeline.core.project import Project, environment
 from pipeline.failures import KIND
 from pipeline.graph import capture_job, history_job
 from pipeline.resources import CLOCK, shared_resources
 
+POSTGRES = "RATCHET_POSTGRES"
+"""The variable with the address of a PostgreSQL database, where Dagster's instance lies in one and not in SQLite."""
+
+_DRIVER = "postgresql+psycopg2://"
+_POSTGRES_STORAGE = f"""
+storage:                  # the address, with its password, stays in the environment
+  postgres:
+    postgres_url: {{env: {POSTGRES}}}
+"""
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -59,29 +69,78 @@ def dagster_instance(project: Project) -> Iterator[dg.DagsterInstance]:
 
 @contextmanager
 def _database_faults(project: Project) -> Iterator[None]:
-    """Turn what SQLite says of a full, read-only or broken disk into LakeFault."""
+    """Turn what a database says that is full, read-only, broken or not there into LakeFault."""
+    in_postgres = bool(os.environ.get(POSTGRES))
+    faults: tuple[type[Exception], ...] = (DatabaseError,)
+    if in_postgres:
+        from dagster_postgres.utils import DagsterPostgresException
+
+        faults += (DagsterPostgresException,)
     try:
         yield
-    except DatabaseError as fault:
+    except faults as fault:
+        said = fault.orig if isinstance(fault, DatabaseError) else fault
+        if in_postgres:
+            raise errors.LakeFault(
+                f"Dagster's database of {POSTGRES} cannot be used: {said}",
+                "Start PostgreSQL, or mend the address; what was accepted is in the lake.",
+            ) from fault
         raise errors.LakeFault(
-            f"Dagster's database cannot be used at {project.dagster_home}: {fault.orig}",
+            f"Dagster's database cannot be used at {project.dagster_home}: {said}",
             "Make room on the disk and check the folder's owner; what was accepted is in the lake. "
             "If it lasts, move that folder away and run: ratchet rebuild",
         ) from fault
 
 
 def prepare_dagster_home(project: Project) -> None:
+    """Make the home with its dagster.yaml on first use.
+
+    Raises LakeFault where it cannot be made, and ConfigError where RATCHET_POSTGRES cannot be used or is not what the
+    home was made for: Dagster would otherwise go on, in silence, with an instance that knows nothing.
+    """
+    in_postgres = _in_postgres()
     settings = project.dagster_home / "dagster.yaml"
-    if settings.exists():
-        return
     try:
+        if settings.exists():
+            _require_same_storage(project, settings.read_text(encoding="utf-8"), in_postgres)
+            return
         settings.parent.mkdir(parents=True, exist_ok=True)
-        settings.write_text(files("pipeline").joinpath("dagster.yaml").read_text())
+        text = files("pipeline").joinpath("dagster.yaml").read_text(encoding="utf-8")
+        settings.write_text(text + (_POSTGRES_STORAGE if in_postgres else ""), encoding="utf-8")
     except OSError as fault:
         raise errors.LakeFault(
             f"Dagster's home cannot be made at {project.dagster_home}: {fault.strerror}",
             "Check the folder's owner and the disk's space.",
         ) from fault
+
+
+def _in_postgres() -> bool:
+    """Whether RATCHET_POSTGRES is set, which is then handed to Dagster. Raises ConfigError where it cannot be used."""
+    address = environment().get(POSTGRES)
+    if not address:
+        return False
+    if not address.startswith(_DRIVER):
+        raise errors.ConfigError(
+            f"{POSTGRES} does not begin with {_DRIVER}",
+            f"Write it as {_DRIVER}USER:PASSWORD@HOST:5432/DATABASE: without its name another driver is looked for.",
+        )
+    if find_spec("dagster_postgres") is None:
+        raise errors.ConfigError(
+            f"{POSTGRES} is set, and the library dagster-postgres is not installed.",
+            "Install from requirements.lock, which holds it, or the dependency group 'postgres' of pyproject.toml.",
+        )
+    os.environ[POSTGRES] = address
+    return True
+
+
+def _require_same_storage(project: Project, settings: str, in_postgres: bool) -> None:
+    if (POSTGRES in settings) == in_postgres:
+        return
+    made_for = f"PostgreSQL, and {POSTGRES} is not set" if not in_postgres else f"SQLite, and {POSTGRES} is set"
+    raise errors.ConfigError(
+        f"Dagster's home at {project.dagster_home} was made for {made_for}.",
+        "Mend the environment; or, to change the database, move that folder away and run: ratchet rebuild",
+    )
 
 
 @dataclass(frozen=True)

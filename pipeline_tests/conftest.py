@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.core.project import Project
-from pipeline.running import dagster_instance
+from pipeline.running import POSTGRES, dagster_instance
 from pipeline_tests.dagster_parts import Blog, made_blog, made_project
 from pipeline_tests.skips import pytest_make_collect_report as pytest_make_collect_report
 from pipeline_tests.skips import pytest_runtest_makereport as pytest_runtest_makereport
@@ -19,6 +19,14 @@ from pipeline_tests.skips import pytest_runtest_makereport as pytest_runtest_mak
 def interruptible() -> None:
     """A shell that starts the tests in the background lets them, and all that they start, ignore SIGINT."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def in_sqlite() -> Iterator[None]:
+    """Instances of the tests lie beside their lakes, wherever that of whoever runs the tests lies."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(POSTGRES, "")
+        yield
 
 
 @pytest.fixture(scope="session")

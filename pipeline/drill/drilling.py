@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -17,6 +18,7 @@ from pipeline.drill.faults import Fault, NotHere, Outcome, content_faults, platf
 from pipeline.drill.mishaps import control, machine_faults
 from pipeline.drill.programs import program_faults
 from pipeline.drill.stage import Prepared, Subject, prepare
+from pipeline.running import POSTGRES
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,7 @@ def inject(
 
     Raises ConfigError where the subject's YAML cannot be used.
     """
+    os.environ[POSTGRES] = ""  # each stage has an instance of its own, in SQLite; the owner's is left alone
     with _folder() as folder, ThreadPoolExecutor(jobs) as pool:
         prepared = prepare(folder / "prepared", subject)
         # The last ones take longest.

@@ -28,7 +28,7 @@ from pipeline.core.sources import COMPONENT, find_source, read_source
 from pipeline.core.yaml_lines import read_document
 from pipeline.drill.listings import PAGE_SIZE, articles, grown
 from pipeline.drill.receiver import Receiver
-from pipeline.running import dagster_instance
+from pipeline.running import POSTGRES, dagster_instance
 from pipeline.sandbox.article import Article
 from pipeline.sandbox.server import NoteSandbox
 
@@ -58,16 +58,43 @@ class Subject:
     def of(cls, project: Project, name: str, *, with_channels: bool) -> Subject:
         """A source of the owner. Raises ConfigError where it is unknown or cannot be used."""
         source = find_source(project, name)
-        written: dict[str, Any] = read_document(project.defs / name / "defs.yaml").values["attributes"]
-        channels = tuple(written.get("notify", ())) if with_channels else ()
-        kept = {key: value for key, value in written.items() if key not in _NOT_TAKEN}
+        written = read_document(project.defs / name / "defs.yaml").values["attributes"]
+        return cls.written(source, written, tuple(written.get("notify", ())) if with_channels else ())
+
+    @classmethod
+    def written(cls, source: Source, attributes: Mapping[str, Any], channels: Sequence[str] = ()) -> Subject:
+        """A source whose YAML has been read, and its attributes as they stand there."""
+        name = source.name
+        kept = {key: value for key, value in attributes.items() if key not in _NOT_TAKEN}
         if source.platform.kind == _KIND:
             return cls(name, kept, channels)
         remark = (
-            f"{name} is of the kind {source.platform.kind}, and the sandbox speaks {_KIND}: drilled are its bounds and"
+            f"{name} is of the kind {source.platform.kind}, and the sandbox speaks {_KIND}: taken are its bounds and"
             f" its words, with the counters of {_KIND} in place of its counters and rules."
         )
         return cls(name, {key: value for key, value in kept.items() if key not in _OF_ITS_KIND}, channels, remark)
+
+    def write(self, file: Path, url: str, session: str, *, timeout: float | None = None, **attributes: Any) -> None:
+        """Its YAML with the sandbox at ``url`` for a platform; ``session`` names the variable that holds the cookie.
+
+        ``attributes`` go over those of the subject, key by key.
+        """
+        platform = {
+            "kind": _KIND,
+            "base_url": url,
+            "session_cookie": f"{{{{ env.{session} }}}}",
+            "requests_per_second": 10_000,
+            **({} if timeout is None else {"timeout": timeout}),
+        }
+        content = {
+            **self.attributes,
+            "source": self.name,
+            "platform": platform,
+            "start": f"{datetime.now(UTC) - timedelta(days=1):%Y-%m-%d}",
+            **attributes,
+        }
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(yaml.safe_dump({"type": COMPONENT, "attributes": content}), encoding="utf-8")
 
 
 @dataclass(frozen=True)
@@ -135,11 +162,16 @@ class Stage:
 
     @property
     def environment(self) -> dict[str, str]:
-        """That of this process, but for where the project lies."""
+        """That of this process, but for where the project and Dagster's database lie."""
         places = {"RATCHET_DEFS": self.project.defs, "RATCHET_DATA": self.project.data}
         places |= {"DAGSTER_HOME": self.project.dagster_home}
         others = {name: value for name, value in os.environ.items() if name != "RATCHET_ARCHIVES"}
-        return {**others, **{name: str(place) for name, place in places.items()}, SESSION: self.sandbox.cookie}
+        return {
+            **others,
+            **{name: str(place) for name, place in places.items()},
+            POSTGRES: "",
+            SESSION: self.sandbox.cookie,
+        }
 
     @property
     def source(self) -> Source:
@@ -158,26 +190,11 @@ class Stage:
         **attributes: Any,
     ) -> None:
         """Write the YAML anew; ``attributes`` go over those of the subject, key by key."""
-        platform = {
-            "kind": _KIND,
-            "base_url": url or self.sandbox.url,
-            "session_cookie": f"{{{{ env.{SESSION} }}}}",
-            "requests_per_second": 10_000,
-            "timeout": timeout,
-        }
-        kept = dict(self.subject.attributes)
         if "bounds" in attributes:
-            attributes["bounds"] = {**kept.get("bounds", {}), **attributes["bounds"]}
-        content = {
-            **kept,
-            "source": self.subject.name,
-            "platform": platform,
-            "notify": [self.receiver.up, *channels, *self.subject.channels],
-            "start": f"{datetime.now(UTC) - timedelta(days=1):%Y-%m-%d}",
-            **attributes,
-        }
-        self._yaml.parent.mkdir(parents=True, exist_ok=True)
-        self._yaml.write_text(yaml.safe_dump({"type": COMPONENT, "attributes": content}), encoding="utf-8")
+            attributes["bounds"] = {**self.subject.attributes.get("bounds", {}), **attributes["bounds"]}
+        notify = [self.receiver.up, *channels, *self.subject.channels]
+        place = url or self.sandbox.url
+        self.subject.write(self._yaml, place, SESSION, timeout=timeout, **{"notify": notify, **attributes})
 
     def seed(self, moment: datetime) -> None:
         """Accept what the account shows as the live capture of ``moment``, of any hour."""

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from urllib.parse import quote
 
 from pipeline_tests.live_stack import free_port, until
 
@@ -35,6 +36,12 @@ class Postgres:
             "PGPASSWORD": self.password,
             "PGDATABASE": self.database,
         }
+
+    @property
+    def address(self) -> str:
+        """The same in one line, as RATCHET_POSTGRES has it."""
+        whom = f"{self.user}:{quote(self.password, safe='')}"
+        return f"postgresql+psycopg2://{whom}@127.0.0.1:{self.port}/{self.database}"
 
     def query(self, sql: str) -> str:
         """What psql prints of one query: a row a line, columns separated by ``|``."""
