@@ -3,7 +3,7 @@ PYTHON ?= python3
 PORT ?= 3000
 BIN := .venv/bin
 
-.PHONY: help setup run dev test pictures lint format bench torture lock clean
+.PHONY: help setup run dev test pictures lint format bench torture integration rehearse release lock clean
 
 help: ## Show this list.
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -30,7 +30,8 @@ dev: run ## Open the Dagster UI with that history and a simulated account (PORT=
 	@$(BIN)/ratchet dev --port $(PORT)
 
 # Tests that run whole stacks or whole replays come alone: beside others, two cores are too few for their deadlines.
-ALONE := pipeline_tests/test_live.py pipeline_tests/test_ui.py pipeline_tests/test_replay.py pipeline_tests/deploy/test_deployed.py
+ALONE := pipeline_tests/test_live.py pipeline_tests/test_ui.py pipeline_tests/test_replay.py \
+  pipeline_tests/deploy/test_deployed.py pipeline_tests/test_rehearsal.py
 
 test: setup ## Run the tests.
 	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ALONE:%=--ignore=%)
@@ -69,6 +70,19 @@ torture: setup ## Kill captures, messages and writers of events with kill -9; be
 	@$(BIN)/python -m pipeline_tests.torture
 	@$(BIN)/python -m pipeline_tests.fuzzing
 	@cd points && ../$(BIN)/python -m torture
+
+# PREVIOUS=REF: the version to upgrade from, instead of the newest tag before the present commit.
+FROM = $(if $(PREVIOUS),--previous "$(PREVIOUS)")
+
+integration: setup ## Upgrade a real stack on loopback and roll it back, in the environment at hand (PREVIOUS=REF).
+	@$(BIN)/python -m pipeline_tests.rehearsal --quick $(FROM)
+
+rehearse: setup ## Rehearse a release: install, deploy, record, upgrade, roll back (PREVIOUS=REF).
+	@$(BIN)/python -m pipeline_tests.rehearsal $(FROM)
+
+release: setup ## Walk the checklist of a release, and tag it (VERSION=1.2.3).
+	@test -n "$(VERSION)" || { echo "Name the version: make release VERSION=1.2.3"; exit 2; }
+	@$(BIN)/python -m pipeline_tests.rehearsal.release "$(VERSION)" $(FROM)
 
 COMPILE := $(CURDIR)/$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-strip-extras --quiet
 

@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,7 +18,6 @@ import httpx
 
 from pipeline.core.hours import Hour
 from pipeline.core.project import ROOT, Project
-from pipeline_tests.dagster_parts import program
 
 LAUNCH = """
 mutation Launch($params: ExecutionParams!) {
@@ -67,8 +67,13 @@ def until(seen: Callable[[], _T | None], seconds: float = 90) -> _T:
 
 @dataclass
 class Stack:
+    """``root`` and ``bin``: whose code runs, by the programs of which environment; ours by default."""
+
     project: Project
     folder: Path
+    root: Path = ROOT
+    bin: Path = Path(sys.executable).parent
+    environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     code_port: int = field(default_factory=lambda: free_port())
     web_port: int = field(default_factory=lambda: free_port())
@@ -76,9 +81,9 @@ class Stack:
     def start(self, name: str, *command: str) -> None:
         with (self.folder / f"{name}.log").open("ab") as log:
             self.processes[name] = subprocess.Popen(
-                [program(command[0]), *command[1:]],
-                cwd=ROOT,
-                env={**os.environ, "DAGSTER_HOME": str(self.project.dagster_home)},
+                [str(self.bin / command[0]), *command[1:]],
+                cwd=self.root,
+                env={**self.environment, "DAGSTER_HOME": str(self.project.dagster_home)},
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
@@ -88,7 +93,19 @@ class Stack:
         """The code server, ready for requests. Runs are its children and end with it."""
         location = ("--location-name", "pipeline", "--host", "127.0.0.1", "-p", str(self.code_port))
         self.start("code", "dagster", "api", "grpc", "-m", "pipeline.definitions", *location)
-        until(lambda: _answers(self.code_port))
+        self._wait_for("code", self.code_port)
+
+    def start_web(self) -> None:
+        """The webserver, ready for requests."""
+        workspace = str(self.folder / "workspace.yaml")
+        self.start("web", "dagster-webserver", "-h", "127.0.0.1", "-p", str(self.web_port), "-w", workspace)
+        self._wait_for("web", self.web_port)
+
+    def _wait_for(self, name: str, port: int) -> None:
+        process = self.processes[name]
+        until(lambda: _answers(port) or process.poll() is not None)
+        ended = [line for line in (self.folder / f"{name}.log").read_text().splitlines() if line.strip()][-3:]
+        assert process.poll() is None, f"{name} ended with {process.returncode}: {' '.join(ended)}"
 
     def start_daemon(self) -> None:
         self.start("daemon", "dagster-daemon", "run", "-w", str(self.folder / "workspace.yaml"))
@@ -153,18 +170,19 @@ class Stack:
 
 
 @contextmanager
-def running_stack(project: Project, folder: Path) -> Iterator[Stack]:
-    """The stack of ``project``; ``folder`` takes its workspace and logs. Ends with everything that it started."""
-    stack = Stack(project, folder)
+def running_stack(project: Project, folder: Path, **of_whom: Any) -> Iterator[Stack]:
+    """The stack of ``project``; ``folder`` takes its workspace and logs. Ends with everything that it started.
+
+    ``of_whom``: ``root``, ``bin`` and ``environment`` of a Stack.
+    """
+    stack = Stack(project, folder, **of_whom)
     (folder / "workspace.yaml").write_text(
         f"load_from:\n  - grpc_server: {{host: 127.0.0.1, port: {stack.code_port}, location_name: pipeline}}\n"
     )
     try:
         stack.start_code()
         stack.start_daemon()
-        workspace = str(folder / "workspace.yaml")
-        stack.start("web", "dagster-webserver", "-h", "127.0.0.1", "-p", str(stack.web_port), "-w", workspace)
-        until(stack.answers)
+        stack.start_web()
         yield stack
     finally:
         for name in list(stack.processes):
