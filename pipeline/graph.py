@@ -43,6 +43,11 @@ def history_job(source: Source) -> str:
     return f"{source.name}_history"
 
 
+def correct_job(source: Source) -> str:
+    """Signs a decision of the owner on one hour, and works it into the history."""
+    return f"{source.name}_correct"
+
+
 def notify_job(source: Source) -> str:
     """Sends what one report has to say."""
     return f"{source.name}_notify"

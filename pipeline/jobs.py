@@ -1,15 +1,30 @@
-"""The jobs of a source: capture the present hour, work history in, send a report's message."""
+"""The jobs of a source: capture the present hour, work history in, correct an hour, send a report's message."""
+
+from enum import Enum
 
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
+from pydantic import Field
 
 from pipeline.core import history
+from pipeline.core.corrections import Choice, decide
+from pipeline.core.errors import ConfigError
 from pipeline.core.hours import Hour
 from pipeline.core.model import Source
 from pipeline.core.project import Project
 from pipeline.core.untold import forget_untold, untold
 from pipeline.failures import failing_loudly
-from pipeline.graph import INCIDENTS_JOB, PROJECT, SOURCE_TAG, capture_job, history_job, notify_job, notify_pool, pool
+from pipeline.graph import (
+    INCIDENTS_JOB,
+    PROJECT,
+    SOURCE_TAG,
+    capture_job,
+    correct_job,
+    history_job,
+    notify_job,
+    notify_pool,
+    pool,
+)
 from pipeline.notify.incidents import tell_incidents, watched
 from pipeline.notify.sending import send_report
 from pipeline.resources import CLOCK, LAKE, lock_key
@@ -26,8 +41,32 @@ class ReportHour(dg.Config):
     hour: str
 
 
+class Decision(Enum):
+    """What `ratchet correct` calls --accept, --lower and --reject."""
+
+    accept = "accept"
+    lower = "lower"
+    reject = "reject"
+
+
+class Deciding(dg.Config):
+    """The owner's signed word on one hour, as `ratchet correct` takes it."""
+
+    hour: str = Field(description="of the source, as 2026-11-22T14 (UTC) or as a partition is called")
+    action: Decision = Field(
+        description="accept: the refused capture is true. lower: of that capture the fall of the named items is true, "
+        "whatever else was found still blocks. reject: the accepted snapshot is taken back"
+    )
+    by: str = Field(description="who decides")
+    reason: str = Field(description="why")
+    items: list[str] = Field(default=[], description="of the action lower: the ids of the items whose fall is true")
+    captured_at: str | None = Field(
+        default=None, description="which refused capture is meant, where the hour has several; the newest by default"
+    )
+
+
 def build_jobs(source: Source) -> list[dg.JobDefinition | UnresolvedAssetJobDefinition]:
-    return [_capture(source), _history(source), _notify(source)]
+    return [_capture(source), _history(source), _correct(source), _notify(source)]
 
 
 def _capture(source: Source) -> UnresolvedAssetJobDefinition:
@@ -42,16 +81,8 @@ def _capture(source: Source) -> UnresolvedAssetJobDefinition:
 def _history(source: Source) -> dg.JobDefinition:
     @dg.op(name=f"{source.name}_settle", required_resource_keys={LAKE, lock_key(source)}, pool=pool(source))
     def settle(context: dg.OpExecutionContext, config: Telling) -> None:
-        lake = context.resources.lake.source(source.name)
         with failing_loudly():
-            told = set(history.finish_interrupted(lake, source))
-            told |= untold(lake) & {capture.hour for capture in lake.captures()}  # a killed import noted more
-            if config.tell_from is not None:
-                told |= {capture.hour for capture in lake.captures(Hour.parse(config.tell_from))}
-            for hour in sorted(told):
-                tell_hour(context, lake, source, hour)
-            forget_untold(lake)
-        context.log.info(f"{len(told)} hours of {source.name} told to Dagster.")
+            _settle(context, source, config.tell_from)
 
     @dg.job(
         name=history_job(source),
@@ -62,6 +93,48 @@ def _history(source: Source) -> dg.JobDefinition:
         settle()
 
     return job
+
+
+def _correct(source: Source) -> dg.JobDefinition:
+    @dg.op(name=f"{source.name}_decide", required_resource_keys={LAKE, CLOCK, lock_key(source)}, pool=pool(source))
+    def decide_and_settle(context: dg.OpExecutionContext, config: Deciding) -> None:
+        lake, now = context.resources.lake.source(source.name), context.resources.clock.now()
+        choice = Choice(config.action.value, config.items, config.captured_at)
+        with failing_loudly():
+            made = decide(lake, source, _hour(config.hour), choice, by=config.by, reason=config.reason, made_at=now)
+            context.log.info(f"{made.hour}: {made.words} (correction {made.id}).")
+            _settle(context, source)
+
+    @dg.job(
+        name=correct_job(source),
+        description=f"Correct an hour of {source.name}: accept what was refused, accept lower values of some items, "
+        "or reject what was accepted. Signed, kept, and reversible by another correction.",
+        tags=_tags(source),
+    )
+    def job() -> None:
+        decide_and_settle()
+
+    return job
+
+
+def _hour(text: str) -> Hour:
+    try:
+        return Hour.parse(text)
+    except ValueError as fault:
+        raise ConfigError(str(fault), "Take the name of a partition.") from None
+
+
+def _settle(context: dg.OpExecutionContext, source: Source, tell_from: str | None = None) -> None:
+    """Work in what is planned or interrupted, and tell Dagster of the hours that changed."""
+    lake = context.resources.lake.source(source.name)
+    told = set(history.finish_interrupted(lake, source))
+    told |= untold(lake) & {capture.hour for capture in lake.captures()}  # a killed import noted more
+    if tell_from is not None:
+        told |= {capture.hour for capture in lake.captures(Hour.parse(tell_from))}
+    for hour in sorted(told):
+        tell_hour(context, lake, source, hour)
+    forget_untold(lake)
+    context.log.info(f"{len(told)} hours of {source.name} told to Dagster.")
 
 
 def _notify(source: Source) -> dg.JobDefinition:

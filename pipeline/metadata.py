@@ -16,7 +16,6 @@ import pyarrow.compute as pc
 
 from pipeline.core.analysis.spikes import Spike, before_words
 from pipeline.core.capture import Ended, read_head, read_pages
-from pipeline.core.history import Verdict
 from pipeline.core.hours import Hour, format_time
 from pipeline.core.lake import DELTA, RAW, REPORT, SIGNALS, VALIDATED, CaptureRef, SourceLake
 from pipeline.core.lineage import read_lineage
@@ -28,6 +27,7 @@ from pipeline.core.report.picture import movers_picture
 from pipeline.core.revisions import revision_row, revisions, windowed
 from pipeline.core.signals.series import measured
 from pipeline.core.snapshots import read_table
+from pipeline.core.verdicts import Verdict
 from pipeline.core.windows import is_days
 from pipeline.platforms.protocol import Page
 

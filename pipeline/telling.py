@@ -28,6 +28,7 @@ from pipeline.core.model import Finding, Origin, Source
 from pipeline.core.signals import drift
 from pipeline.core.validation import conservation
 from pipeline.core.validation.checks import ADVISORY
+from pipeline.core.verdicts import Verdict
 from pipeline.graph import DELTA, RAW, REPORT, SNAPSHOT, SOURCE_TAG, asset_key, capture_job
 from pipeline.metadata import (
     Metadata,
@@ -101,7 +102,7 @@ class _Told:
         )
 
 
-def _capture_events(told: _Told, lake: SourceLake, judged: history.Verdict) -> Iterator[_Event]:
+def _capture_events(told: _Told, lake: SourceLake, judged: Verdict) -> Iterator[_Event]:
     """Each event is made when the one before it was told."""
     yield told.materialized(RAW, raw_metadata(lake, judged.capture, judged))
     for finding in (*judged.judged, history.steadiness(lake, judged)):

@@ -144,6 +144,14 @@ class Stack:
             "runConfigData": {},
             "executionMetadata": {"tags": [{"key": "dagster/partition", "value": hour.partition_key}]},
         }
+        return self._launched(params)
+
+    def launch_job(self, job: str, config: Mapping[str, Any]) -> str:
+        """Launch a job with this configuration as the launchpad does; the id of the run."""
+        selector = {"repositoryName": "__repository__", "repositoryLocationName": "pipeline", "jobName": job}
+        return self._launched({"selector": selector, "runConfigData": config})
+
+    def _launched(self, params: Mapping[str, Any]) -> str:
         launched = self.ask(LAUNCH, params=params)["launchPipelineExecution"]
         assert launched["__typename"] == "LaunchRunSuccess", launched
         run_id: str = launched["run"]["runId"]

@@ -49,8 +49,10 @@ NOWHERE = "http://127.0.0.1:9"
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("2026-04-04T12", "--accept", "--reject"), "A correction accepts or rejects, not both."),
+        (("2026-04-04T12", "--accept", "--reject"), "A correction does one thing."),
         (("2026-04-04T12",), "A correction accepts or rejects.\n"),
+        (("2026-04-04T12", "--lower", "n1", "--accept"), "Keep one of --accept, --lower and --reject."),
+        (("2026-04-04T12", "--lower", "n1"), "captured nothing at 2026-04-04T12"),
         (("noon", "--accept"), "Take one of the keys of `hours` in `ratchet status SOURCE --json`."),
         (("2026-04-04T12", "--accept"), "captured nothing at 2026-04-04T12"),
     ],

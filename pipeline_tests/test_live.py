@@ -16,6 +16,7 @@ import pytest
 
 from pipeline.core.hours import Hour
 from pipeline.core.lake import VALIDATED
+from pipeline.core.ledger import corrections
 from pipeline.core.model import Origin
 from pipeline.core.observe import RecordedClock
 from pipeline.core.project import Project
@@ -176,6 +177,29 @@ def test_a_refused_capture_stops_what_is_launched_alone_afterwards(live: Live) -
         assert run["status"] == "FAILURE"
         assert run["assetMaterializations"] == []
     assert published(lake) == live.before
+
+
+def test_the_owner_accepts_a_lower_value_from_the_launchpad(live: Live) -> None:
+    lake, job = live.project.lake.source(SHRUNK), f"{SHRUNK}_correct"
+    live.stack.finished(live.runs["refused"])
+    word = {
+        "hour": live.hour.key,
+        "action": "lower",
+        "items": ["n2"],
+        "by": "Ada",
+        "reason": "The platform removed bots",
+    }
+    config = {"ops": {f"{SHRUNK}_decide": {"config": word}}}
+    unsigned = {"ops": {f"{SHRUNK}_decide": {"config": {**word, "by": 1}}}}
+    with pytest.raises(AssertionError, match="RunConfigValidationInvalid"):
+        live.stack.launch_job(job, unsigned)
+    run = live.stack.succeeded(live.stack.launch_job(job, config))
+    assert [each["assetKey"]["path"] for each in run["assetMaterializations"]] == [[SHRUNK, name] for name in ASSETS]
+    assert lake.exists(VALIDATED, live.hour)
+    last = shown(live.stack.ask, SHRUNK)[SNAPSHOT][-1]
+    assert (last["endKey"], last["status"]) == (live.hour.partition_key, "MATERIALIZED")
+    [decision] = corrections(lake)
+    assert (decision.action, decision.items, decision.by) == ("lower", ("n2",), "Ada")
 
 
 def test_a_past_hour_is_refused_in_one_attempt_and_the_platform_is_not_asked(live: Live) -> None:

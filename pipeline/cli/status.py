@@ -113,6 +113,8 @@ def _print(found: dict[str, dict[str, Any]], now: datetime) -> None:
             console.print(escape(line), soft_wrap=True)
         for refused in status["quarantined_hours"][-3:]:
             console.print(f"\n[red]✗[/] {name} {refused['hour']} {escape(_refusal_words(refused))}")
+        for decision in status["corrections"][-3:]:
+            console.print(f"\n✎ {name} {escape(_decision_words(decision))}", soft_wrap=True)
     console.print("\n[dim]● observed  ✗ quarantined  ◐ unfinished  · gap[/]")
 
 
@@ -172,6 +174,17 @@ def _refusal_words(refused: dict[str, Any]) -> str:
     if refused["checks"] == [_REJECTED]:
         return "r" + reason.removeprefix("R")
     return f"refused by {', '.join(refused['checks'])}: {reason}"
+
+
+def _decision_words(decision: dict[str, Any]) -> str:
+    """``2026-11-22T14 accepted by Ada on 2026-11-23 09:12: the platform removed bots``."""
+    import msgspec
+
+    from pipeline.core.records import Correction
+    from pipeline.core.text import plain
+
+    made = msgspec.convert(decision, Correction)
+    return f"{made.hour} {plain(made.words, 300)} on {_minute(decision['made_at'])}: {plain(made.reason, 300)}"
 
 
 def _is_fresh(found: dict[str, dict[str, Any]], max_age: timedelta, now: datetime) -> bool:

@@ -9,8 +9,7 @@ are worked in. Every function expects its caller to hold `SourceLake.writing`.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass
 from time import perf_counter
 
 import msgspec
@@ -24,16 +23,16 @@ from pipeline.core.feeds import counted_listing, keep_refused, minutes_of
 from pipeline.core.hours import Hour
 from pipeline.core.imported import reader
 from pipeline.core.lake import DELTA, RAW, REPORT, REPORT_TEXT, VALIDATED, CaptureRef, SourceLake, encode_json
-from pipeline.core.ledger import read_coverage
+from pipeline.core.ledger import corrections, read_coverage
 from pipeline.core.lineage import accepted_lineage, read_lineage, with_lineage
-from pipeline.core.model import Finding, Origin, Source
-from pipeline.core.records import Correction, Lineage, Quarantine, Report, Signals, Terms, decode
+from pipeline.core.model import Finding, Source
+from pipeline.core.records import Correction, Lineage, Quarantine, Report, Terms, decode
 from pipeline.core.report.build import Observed, build_report
 from pipeline.core.report.markdown import report_text
 from pipeline.core.revisions import revisions
 from pipeline.core.rules import evaluate
 from pipeline.core.signals.drift import steady_signals
-from pipeline.core.signals.measuring import Arrived, capture_signals, delta_signals, keep_signals
+from pipeline.core.signals.measuring import Arrived, delta_signals, keep_signals
 from pipeline.core.signals.series import measured_before
 from pipeline.core.snapshots import (
     build_snapshot,
@@ -41,89 +40,61 @@ from pipeline.core.snapshots import (
     read_frame,
     read_table,
 )
-from pipeline.core.validation.checks import CAPTURE_CHECKS, Timed, judge_timed
+from pipeline.core.validation.checks import Timed, judge_timed
 from pipeline.core.validation.conservation import conserves_counts
 from pipeline.core.validation.evidence import Evidence
 from pipeline.core.validation.listing import Listing, read_listing
+from pipeline.core.verdicts import OVERRULABLE, REJECTED, Verdict, left_of_fall
 from pipeline.core.windows import with_totals
 from pipeline.platforms.protocol import Feed
 
 REBUILD = "rebuild"
-REJECTED = "rejected_by_owner"
-OVERRULABLE = {check.name for check in CAPTURE_CHECKS if check.overrulable}
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What the checks and the owner's decisions say of one capture, and what was measured meanwhile."""
-
-    capture: CaptureRef
-    terms: Terms
-    listing: Listing
-    compared_with: Hour | None
-    timed: tuple[Timed, ...]
-    decisions: tuple[Correction, ...]
-    source: Source
-    origin: Origin
-    arrived: Arrived
-
-    @property
-    def findings(self) -> tuple[Finding, ...]:
-        return tuple(timed.finding for timed in self.timed)
-
-    @cached_property
-    def signals(self) -> Signals:
-        return capture_signals(self.source, self.capture, self.origin, self.timed, self.listing, self.arrived)
-
-    @property
-    def rejected(self) -> bool:
-        return any(decision.action == "reject" for decision in self.decisions)
-
-    @property
-    def overruled(self) -> bool:
-        """The owner took the capture as true although a check refused it."""
-        return any(decision.action == "accept" for decision in self.decisions) and any(
-            not finding.passed for finding in self.findings
-        )
-
-    @property
-    def judged(self) -> tuple[Finding, ...]:
-        """The findings after the owner's word: what was overruled passes, and says by whom."""
-        if not self.overruled:
-            return self.findings
-        word = "".join(f" Accepted by {decision.by}: {decision.reason}" for decision in self.decisions)
-        return tuple(
-            replace(finding, passed=True, reason=finding.reason + word)
-            if not finding.passed and finding.check in OVERRULABLE
-            else finding
-            for finding in self.findings
-        )
-
-    @property
-    def accepted(self) -> bool:
-        return not self.rejected and all(finding.passed for finding in self.judged)
-
-    @property
-    def reason(self) -> str:
-        words = [finding.reason for finding in self.findings if not finding.passed]
-        words += [f"Rejected by {d.by}: {d.reason}" for d in self.decisions if d.action == "reject"]
-        return " ".join(words)
 
 
 # One capture --------------------------------------------------------------------------------
 
 
-def verdict(lake: SourceLake, source: Source, capture: CaptureRef) -> Verdict:
-    """Judge a stored capture against the last accepted hour before it. Raises LakeFault where it is damaged."""
+def verdict(lake: SourceLake, source: Source, capture: CaptureRef, word: Correction | None = None) -> Verdict:
+    """Judge a stored capture against the last accepted hour before it. Raises LakeFault where it is damaged.
+
+    ``word``: the decision that the owner is about to make on it, in the place of the latest one.
+    """
+    on = judged_on(lake, source, capture)
+    decisions = (word,) if word else tuple(d for d in corrections(lake) if d.capture == capture.name)[-1:]
+    timed = judge_timed(on.evidence)
+    return Verdict(
+        capture,
+        on.terms,
+        on.evidence.listing,
+        on.previous,
+        timed,
+        decisions,
+        source,
+        read_head(lake, capture).origin,
+        on.arrived,
+        left_of_fall(on.evidence, timed, decisions),
+    )
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What a stored capture is judged on, by which terms, and the accepted hour that it is compared with."""
+
+    evidence: Evidence
+    terms: Terms
+    previous: Hour | None
+    arrived: Arrived
+
+
+def judged_on(lake: SourceLake, source: Source, capture: CaptureRef) -> Judged:
+    """Read a stored capture and what it is compared with. Raises LakeFault where it is damaged."""
     previous = lake.last_accepted(before=capture.hour)
     terms = _terms(lake, source, capture)
     before = read_frame(lake.path(VALIDATED, previous)) if previous else None
-    arrived, origin = Arrived(), read_head(lake, capture).origin
+    arrived = Arrived()
     listing = _listing(lake, source, capture, terms, before, arrived)
     evidence = Evidence(terms.counters, terms.bounds, listing, before, source.credential_days)
-    decisions = tuple(d for d in corrections(lake) if d.capture == capture.name)[-1:]
-    timed = judge_timed(evidence)
-    return Verdict(capture, terms, listing, previous, timed, decisions, source, origin, arrived)
+    return Judged(evidence, terms, previous, arrived)
 
 
 def steadiness(lake: SourceLake, judged: Verdict) -> Finding:
@@ -159,11 +130,6 @@ def _terms(lake: SourceLake, source: Source, capture: CaptureRef) -> Terms:
         if lineage.capture == capture.name:
             return lineage.terms
     return Terms(source.counters, source.bounds, source.rules)
-
-
-def corrections(lake: SourceLake) -> list[Correction]:
-    """Every decision of the owner, oldest first."""
-    return [decode(path, Correction) for path in lake.correction_paths()]
 
 
 def record_refusal(lake: SourceLake, judged: Verdict) -> Quarantine:
@@ -204,7 +170,12 @@ def publish_snapshot(lake: SourceLake, judged: Verdict) -> bool:
     previous_path = lake.path(VALIDATED, previous) if previous else None
     captured_at = judged.capture.captured_at
     table = build_snapshot(
-        judged.listing.items, previous_path, judged.terms.counters, captured_at, overruled=judged.overruled
+        judged.listing.items,
+        previous_path,
+        judged.terms.counters,
+        captured_at,
+        overruled=judged.overruled,
+        lowered=judged.lowered,
     )
     lineage = Lineage(
         source=lake.name,

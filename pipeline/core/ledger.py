@@ -16,7 +16,7 @@ from functools import cached_property
 from pipeline.core.hours import Hour
 from pipeline.core.lake import CaptureRef, SourceLake
 from pipeline.core.model import HourState, Source
-from pipeline.core.records import Coverage, Quarantine, decode
+from pipeline.core.records import Correction, Coverage, Quarantine, decode
 
 WINDOWS = {"24h": 24, "7d": 7 * 24, "30d": 30 * 24}
 
@@ -75,6 +75,11 @@ def read_coverage(lake: SourceLake, last: Hour) -> dict[str, Coverage]:
         return Coverage(hours=count, observed=seen, quarantined=refused, gaps=count - seen - refused)
 
     return {name: since(max(first, last + (1 - length))) for name, length in WINDOWS.items()}
+
+
+def corrections(lake: SourceLake) -> list[Correction]:
+    """Every decision of the owner, oldest first."""
+    return [decode(path, Correction) for path in lake.correction_paths()]
 
 
 def quarantined(lake: SourceLake, ledger: Ledger) -> list[tuple[CaptureRef, Quarantine]]:

@@ -72,16 +72,31 @@ class RefusedRecords(msgspec.Struct, frozen=True):
     rows: tuple[Mapping[str, Any], ...]
 
 
-class Correction(msgspec.Struct, frozen=True):
-    """A signed decision of the owner about one capture. The latest decision on a capture counts."""
+Action = Literal["accept", "lower", "reject"]
+
+
+class Correction(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A signed decision of the owner about one capture. The latest decision on a capture counts.
+
+    ``items``: of the action ``lower`` the ids of the items whose fall is true; whatever else the checks
+    found in the capture still stands against it.
+    """
 
     id: str
     made_at: datetime
     by: str
     reason: str
-    action: Literal["accept", "reject"]
+    action: Action
     hour: str
     capture: str
+    items: tuple[str, ...] = ()
+
+    @property
+    def words(self) -> str:
+        """What was decided, as in "accepted by Ada". Ids and names are text from outside."""
+        if self.action == "lower":
+            return f"lower values of {', '.join(self.items)} accepted by {self.by}"
+        return f"{self.action}ed by {self.by}"
 
 
 class Mark(msgspec.Struct, frozen=True):

@@ -54,14 +54,21 @@ def build_snapshot(
     captured_at: datetime,
     *,
     overruled: bool,
+    lowered: Sequence[str] = (),
 ) -> pa.Table:
     """The items of a sound capture joined with the accepted snapshot before it, sorted by item_id.
 
     ``overruled``: the owner took the capture as true, so items below their policy become `corrected`
-    and the tolerance of their counters is measured from the new value on.
+    and the tolerance of their counters is measured from the new value on. ``lowered``: the ids of
+    single items of which the same was said.
     """
     known = columns_of(previous) if previous else frozenset()
-    values = {"captured_at": captured_at, "overruled": overruled, "checks_version": CHECKS_VERSION}
+    values: dict[str, object] = {
+        "captured_at": captured_at,
+        "overruled": overruled,
+        "lowered": list(lowered),
+        "checks_version": CHECKS_VERSION,
+    }
     if previous:
         values["previous"] = named(previous)
     windows = {counter.name for counter in counters if days_column(counter.name) in items}

@@ -10,7 +10,7 @@ import msgspec
 from pipeline.core.hours import format_time
 from pipeline.core.incidents.book import Book
 from pipeline.core.lake import VALIDATED, CaptureRef, SourceLake
-from pipeline.core.ledger import quarantined, read_coverage, read_ledger
+from pipeline.core.ledger import corrections, quarantined, read_coverage, read_ledger
 from pipeline.core.lineage import read_lineage
 from pipeline.core.model import HourState, Source
 from pipeline.core.sessions import known_dead_session
@@ -43,9 +43,11 @@ def status_of(lake: SourceLake, source: Source, now: datetime, book: Book | None
                 "captured_at": format_time(capture.captured_at),
                 "checks": list(record.failed),
                 "reason": record.reason,
+                "captures": [format_time(c.captured_at) for c in lake.captures(capture.hour, capture.hour)],
             }
             for capture, record in quarantined(lake, ledger)
         ],
+        "corrections": [msgspec.to_builtins(decision) for decision in corrections(lake)],
         "hours": {hour.key: state.value for hour, state in ledger.hours.items()},
     }
 

@@ -10,16 +10,16 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pipeline.core import history
 from pipeline.core.capture import store_capture
-from pipeline.core.corrections import decide
+from pipeline.core.corrections import Choice, decide
 from pipeline.core.hours import Hour
 from pipeline.core.lake import DELTA, VALIDATED, CaptureRef, Lake, SourceLake
 from pipeline.core.ledger import read_ledger
 from pipeline.core.model import Counter, Finding, HourState, Origin, Policy, Rule, RuleKind, Source, Trend
-from pipeline.core.records import Report
+from pipeline.core.records import Action, Report
 from pipeline.core.snapshots import read_table
 from pipeline.core.validation.checks import CAPTURE_CHECKS
 from pipeline.platforms.note import Note
@@ -123,10 +123,10 @@ class Account:
         return [done for done, changed in history.settle(self.lake, self.source, hour(first)) if changed]
 
     def correct(
-        self, hours: float, action: Literal["accept", "reject"], made: float = 20, reason: str = "I deleted it"
+        self, hours: float, choice: Choice | Action, made: float = 20, reason: str = "I deleted it"
     ) -> list[Hour]:
         """Decide as `ratchet correct` does; the hours that changed."""
-        decide(self.lake, self.source, hour(hours), action, by="Ada", reason=reason, made_at=at(made))
+        decide(self.lake, self.source, hour(hours), choice, by="Ada", reason=reason, made_at=at(made))
         return history.finish_interrupted(self.lake, self.source)
 
     def snapshot(self, hours: float) -> dict[str, dict[str, Any]]:

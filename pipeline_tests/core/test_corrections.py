@@ -7,6 +7,8 @@ from typing import Literal
 import pytest
 
 from pipeline.core import history
+from pipeline.core.corrections import Choice
+from pipeline.core.errors import ConfigError, Refused
 from pipeline.core.lake import DELTA, REPORT, VALIDATED
 from pipeline.core.ledger import quarantined, read_ledger
 from pipeline.core.model import Bounds, HourState
@@ -110,6 +112,92 @@ def test_the_report_of_a_corrected_hour_names_who_and_why(account: Account) -> N
     assert not finding(judged, "non_decreasing_counts").passed
     [word] = [found.reason for found in judged.judged if found.check == "non_decreasing_counts"]
     assert word.endswith("Accepted by Ada: The platform removed bots")
+
+
+# Accepting the fall of single items -------------------------------------------------------------------------
+
+
+def test_the_accepted_fall_of_an_item_is_what_its_later_values_go_on_from(account: Account) -> None:
+    account.tell(0, [row("a", 100, comments=1000), row("b", 20)])
+    account.tell(1, [row("a", 60, comments=500), row("b", 21)])
+    account.tell(2, [row("a", 61, comments=500), row("b", 22)])
+    assert account.correct(1, Choice("lower", ["a"])) == [hour(1), hour(2)]
+    now = account.snapshot(1)
+    assert (now["a"]["status"], now["a"]["views"], now["a"]["views_max"]) == ("corrected", 60, 100)
+    assert (now["b"]["status"], now["b"]["views"]) == ("observed", 21)
+    assert [account.delta(hours)["a"]["views_delta"] for hours in (1, 2)] == [-40, 1]
+    assert_accepted(account.judge(3, [row("a", 61, comments=450), row("b", 22)]))
+    assert_refused_by(account.judge(3.1, [row("a", 61, comments=449), row("b", 22)]), "non_decreasing_counts")
+
+
+def test_every_other_finding_still_blocks(account: Account) -> None:
+    account.change(bounds=Bounds(gone_items=0, gone_share=0.0))
+    account.tell(0, rows(a=100, b=20, c=5))
+    for hours, listing, words in (
+        (1, rows(a=60, b=19, c=5), "views fell for 1 item: Title of b from 20 to 19"),
+        (2, rows(a=60, b=20), "Gone since the last accepted snapshot: Title of c"),
+    ):
+        account.tell(hours, listing)
+        before = account.files()
+        with pytest.raises(Refused, match="is still refused") as caught:
+            account.correct(hours, Choice("lower", ["a"]))
+        assert words in caught.value.what
+        assert "Title of a" not in caught.value.what
+        assert account.files() == before
+    assert account.correct(1, Choice("lower", ["b", "a"])) == [hour(1)]
+
+
+def test_items_that_are_named_do_not_count_towards_a_fall_en_masse(account: Account) -> None:
+    listing = many(10, likes=50)
+    account.tell(0, listing)
+    assert not account.tell(1, many(10, likes=40))
+    with pytest.raises(Refused, match="likes fell for 6 of 10 items at once"):
+        account.correct(1, Choice("lower", [f"n{number:04}" for number in range(4)]))
+    account.correct(1, Choice("lower", [f"n{number:04}" for number in range(5)]))
+    assert {(item["status"], item["likes"]) for item in account.snapshot(1).values()} == {("observed", 40)}
+
+
+def test_the_report_names_the_items_whose_fall_was_accepted(account: Account) -> None:
+    account.tell(0, rows(a=100, b=20))
+    account.tell(1, rows(a=60, b=20))
+    account.correct(1, Choice("lower", ["a"]), reason="Bots")
+    [signed] = account.report(1).corrections
+    assert (signed.action, signed.items, signed.by) == ("lower", ("a",), "Ada")
+    text = account.files("report")[f"report/month=2026-11/{hour(1).key}.md"].decode()
+    assert "lower values of a accepted by Ada" in text
+    judged = history.verdict(account.lake, account.source, account.lake.captures(hour(1), hour(1))[0])
+    [word] = [found.reason for found in judged.judged if found.check == "non_decreasing_counts"]
+    assert word.endswith("Lower values of a accepted by Ada: Bots")
+
+
+def test_an_accepted_fall_of_an_item_is_taken_back_by_rejecting_the_hour_and_made_again(account: Account) -> None:
+    account.tell(0, rows(a=100))
+    account.tell(1, rows(a=60))
+    account.tell(2, rows(a=120))
+    states, deltas = account.states(3), account.files("delta")
+    account.correct(1, Choice("lower", ["a"]), made=20)
+    lowered = account.files("delta")
+    account.correct(1, "reject", made=21)
+    assert (account.states(3), account.files("delta")) == (states, deltas)
+    account.correct(1, Choice("lower", ["a"]), made=22)
+    assert account.files("delta") == lowered
+
+
+def test_one_of_several_refused_captures_of_an_hour_is_accepted_by_its_time(account: Account) -> None:
+    account.tell(0, rows(a=100))
+    for hours, views in ((1, 60), (1.2, 70), (1.4, 80)):
+        account.tell(hours, rows(a=views))
+    with pytest.raises(ConfigError, match="no capture of '2026-11-01T01:30:00Z' in that hour") as caught:
+        account.correct(1, Choice("accept", captured_at="2026-11-01T01:30:00Z"))
+    assert "2026-11-01T01:17:00Z, 2026-11-01T01:29:00Z, 2026-11-01T01:41:00Z" in caught.value.next_step
+    account.correct(1, Choice("accept", captured_at="2026-11-01T02:29:00+01:00"))
+    assert account.snapshot(1)["a"]["views"] == 70
+    account.correct(1, "reject", made=21)
+    account.correct(1, "accept", made=22)
+    assert account.snapshot(1)["a"]["views"] == 70
+    account.correct(1, "reject", made=23)
+    account.correct(1, Choice("lower", ["a"], account.lake.captures(hour(1), hour(1))[2].name), made=24)
+    assert account.snapshot(1)["a"]["views"] == 80
 
 
 # Rejecting what was accepted ------------------------------------------------------------------------------

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import pytest
 
 from pipeline.core import history
-from pipeline.core.corrections import decide
+from pipeline.core.corrections import Choice, decide
 from pipeline.core.errors import ConfigError, LakeFault, RatchetError, Refused
 from pipeline.core.lake import DELTA, REPORT, VALIDATED
 from pipeline.core.model import HourState
-from pipeline.core.records import Correction, Quarantine, decode
+from pipeline.core.records import Action, Correction, Quarantine, decode
 
 from .account import Account, Listing, hour, page, row, rows
 from .snapshots import at
@@ -34,10 +32,11 @@ def test_what_no_sound_snapshot_can_be_made_of_cannot_be_accepted(
     account.tell(0, rows(a=100))
     account.tell(1, listing)
     before = account.files()
-    with pytest.raises(Refused, match="cannot be taken as true") as caught:
-        account.correct(1, "accept")
-    assert words in caught.value.what
-    assert "stays quarantined" in caught.value.next_step
+    for choice in (Choice("accept"), Choice("lower", ["a"])):
+        with pytest.raises(Refused, match="cannot be taken as true") as caught:
+            account.correct(1, choice)
+        assert words in caught.value.what
+        assert "stays quarantined" in caught.value.next_step
     assert account.files() == before
     assert history.planned_rebuild(account.lake) is None
 
@@ -50,9 +49,17 @@ def test_a_first_listing_without_any_item_cannot_be_accepted(account: Account) -
 
 
 @pytest.mark.parametrize(
-    ("hours", "action", "by", "reason", "words"),
+    ("hours", "choice", "by", "reason", "words"),
     [
         (0, "accept", "Ada", "x", "is observed already"),
+        (0, Choice("lower", ["a"]), "Ada", "x", "is observed already"),
+        (2, Choice("lower", ["a"]), "Ada", "x", "is a gap"),
+        (1, Choice("lower"), "Ada", "x", "No item is named"),
+        (1, Choice("lower", ["b"]), "Ada", "x", "Nothing fell of 'b' in the capture"),
+        (1, Choice("lower", ["a", "nobody"]), "Ada", "x", "Nothing fell of 'nobody' in the capture"),
+        (1, Choice("accept", ["a"]), "Ada", "x", "item by item"),
+        (0, Choice("reject", captured_at="2026-11-01T00:17:00Z"), "Ada", "x", "one accepted snapshot"),
+        (1, Choice("accept", captured_at="yesterday"), "Ada", "x", "no capture of 'yesterday'"),
         (1, "reject", "Ada", "x", "no accepted snapshot"),
         (2, "accept", "Ada", "x", "is a gap"),
         (2, "reject", "Ada", "x", "no accepted snapshot"),
@@ -61,17 +68,29 @@ def test_a_first_listing_without_any_item_cannot_be_accepted(account: Account) -
     ],
 )
 def test_a_decision_without_ground_or_signature_changes_nothing(
-    account: Account, hours: float, action: Literal["accept", "reject"], by: str, reason: str, words: str
+    account: Account, hours: float, choice: Choice | Action, by: str, reason: str, words: str
 ) -> None:
-    account.tell(0, rows(a=100))
-    account.tell(1, rows(a=60))
-    account.tell(3, rows(a=100))
+    account.tell(0, rows(a=100, b=5))
+    account.tell(1, rows(a=60, b=5))
+    account.tell(3, rows(a=100, b=5))
     before = account.files()
     with pytest.raises(ConfigError, match=words) as caught:
-        decide(account.lake, account.source, hour(hours), action, by=by, reason=reason, made_at=at(9))
+        decide(account.lake, account.source, hour(hours), choice, by=by, reason=reason, made_at=at(9))
     assert caught.value.exit_code == 2
     assert account.files() == before
     assert history.planned_rebuild(account.lake) is None
+
+
+def test_a_decision_under_a_clock_that_went_back_is_refused_since_it_would_not_count(account: Account) -> None:
+    account.tell(0, rows(a=100))
+    account.tell(1, rows(a=60))
+    account.correct(1, "accept", made=20)
+    before = account.files()
+    for made in (20, 19):
+        with pytest.raises(ConfigError, match="was made at 2026-11-01T20:17:00Z") as caught:
+            account.correct(1, "reject", made=made)
+        assert "NTP" in caught.value.next_step
+    assert account.files() == before
 
 
 # What is kept of it ---------------------------------------------------------------------------------------

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Literal
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.core import history
-from pipeline.core.corrections import decide
+from pipeline.core.corrections import Choice, decide
 from pipeline.core.errors import ConfigError, Refused
 from pipeline.core.model import Bounds, Rule, RuleKind
 
@@ -23,7 +23,7 @@ from .snapshots import at
 from .traffic import told, traffic_account
 
 Told = tuple[float, list[Row]]
-Decision = tuple[float, Literal["accept", "reject"]]
+Decision = tuple[float, Choice]
 
 BOUNDS = Bounds(gone_items=1, gone_share=0.0, fallen_items=1, fallen_share=0.0)
 RULES = (MILESTONES, Rule("views", RuleKind.RATE_ABOVE, (50.0,), rearm_below=25.0))
@@ -39,7 +39,11 @@ LISTINGS = st.builds(
 HISTORIES = st.lists(st.sampled_from(TIMES), min_size=2, max_size=4, unique=True).flatmap(
     lambda times: st.tuples(*(st.tuples(st.just(time), LISTINGS) for time in times))
 )
-DECISIONS = st.lists(st.tuples(st.sampled_from(TIMES), st.sampled_from(["accept", "reject"])), min_size=1, max_size=3)
+CHOICES = st.one_of(
+    st.sampled_from([Choice("accept"), Choice("reject")]),
+    st.builds(Choice, st.just("lower"), st.lists(st.sampled_from("abc"), min_size=1, unique=True)),
+)
+DECISIONS = st.lists(st.tuples(st.sampled_from(TIMES), CHOICES), min_size=1, max_size=4)
 WINDOWS = st.dictionaries(st.integers(-3, 0), st.sampled_from([0, 5, 9]))
 TRAFFIC = st.lists(st.sampled_from(TIMES), min_size=2, max_size=3, unique=True).flatmap(
     lambda times: st.tuples(*(st.tuples(st.just(time), WINDOWS) for time in times))
@@ -85,10 +89,10 @@ def test_a_corrected_lake_equals_one_that_knew_the_corrections_from_the_start(
     with TemporaryDirectory() as folder, ExitStack() as stack:
         corrected = account_under(stack, Path(folder) / "corrected")
         tell_in_order(corrected, captures)
-        for number, (time, action) in enumerate(decisions):
+        for number, (time, choice) in enumerate(decisions):
             with suppress(ConfigError, Refused):  # nothing to decide on there
                 made_at = at(10 + number)
-                decide(corrected.lake, corrected.source, hour(time), action, by="Ada", reason="I know", made_at=made_at)
+                decide(corrected.lake, corrected.source, hour(time), choice, by="Ada", reason="I know", made_at=made_at)
             history.finish_interrupted(corrected.lake, corrected.source)
         told = account_under(stack, Path(folder) / "told")
         if corrected.lake.correction_paths():

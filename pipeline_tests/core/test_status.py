@@ -46,8 +46,10 @@ def test_the_status_of_a_source_holds_what_the_contract_names(account: Account) 
                 "captured_at": "2026-11-01T01:17:00Z",
                 "checks": ["non_decreasing_counts"],
                 "reason": "views fell for 1 item: Title of a from 10 to 9; it may never decrease.",
+                "captures": ["2026-11-01T01:17:00Z"],
             }
         ],
+        "corrections": [],
         "hours": {
             "2026-11-01T00": "observed",
             "2026-11-01T01": "quarantined",
@@ -71,6 +73,7 @@ def test_the_status_before_the_first_capture_is_empty_and_no_error(account: Acco
         "credential_expires": None,
         "coverage": {},
         "quarantined_hours": [],
+        "corrections": [],
         "hours": {},
     }
 
@@ -96,8 +99,17 @@ def test_a_rejected_hour_is_quarantined_with_who_and_why(account: Account) -> No
             "captured_at": "2026-11-01T00:17:00Z",
             "checks": ["rejected_by_owner"],
             "reason": "Rejected by Ada: tests",
+            "captures": ["2026-11-01T00:17:00Z"],
         }
     ]
+    [decision] = status["corrections"]
+    assert {key: decision[key] for key in ("hour", "action", "by", "reason", "made_at")} == {
+        "hour": "2026-11-01T00",
+        "action": "reject",
+        "by": "Ada",
+        "reason": "tests",
+        "made_at": "2026-11-01T01:17:00Z",
+    }
 
 
 def test_the_newest_incident_is_told_while_it_is_open_and_with_what_it_cost_when_it_is_over(tmp_path: Path) -> None:

@@ -16,9 +16,9 @@ import numpy as np
 
 from pipeline.core.analysis.marks import marks
 from pipeline.core.analysis.watched import ABSENT, CARRIED, CORRECTED, MISSING, Watched
-from pipeline.core.history import corrections
 from pipeline.core.hours import Hour
 from pipeline.core.lake import SourceLake
+from pipeline.core.ledger import corrections
 from pipeline.core.model import Crossing, RuleKind
 
 
@@ -103,7 +103,7 @@ def _listed(watched: Watched) -> Iterator[Happening]:
 
 def _owners_words(lake: SourceLake) -> Iterator[Happening]:
     for decision in corrections(lake):
-        words = f"{decision.action}ed by {decision.by}: {decision.reason}"
-        yield Happening(Hour.parse(decision.hour).start, Kind.CORRECTED, None, f"{decision.hour} {words}")
+        words = f"{decision.hour} {decision.words}: {decision.reason}"
+        yield Happening(Hour.parse(decision.hour).start, Kind.CORRECTED, None, words)
     for mark in marks(lake):
         yield Happening(mark.at, Kind.MARK, mark.item_id, f"{mark.text} ({mark.by})")

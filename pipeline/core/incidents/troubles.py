@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 
 from pipeline.core.credential import days_left, runway_words
 from pipeline.core.errors import LakeFault
-from pipeline.core.history import OVERRULABLE, REJECTED
 from pipeline.core.hours import Hour
 from pipeline.core.incidents.notes import ATTEMPT, HEARTBEAT, Attempt, Failing, read_note
 from pipeline.core.lake import VALIDATED, SourceLake
@@ -16,6 +15,8 @@ from pipeline.core.lineage import read_lineage, standing_capture
 from pipeline.core.model import Cause, Origin, Source
 from pipeline.core.observe import outside
 from pipeline.core.records import Quarantine, decode
+from pipeline.core.validation.decreases import CHECK as DECREASES
+from pipeline.core.verdicts import OVERRULABLE, REJECTED
 
 SETTLING = timedelta(minutes=5)
 """How long after its last tick of an hour an attempt may take to succeed, retries included."""
@@ -115,6 +116,7 @@ def _refused(lake: SourceLake, source: Source) -> Trouble | None:
         advice = (
             "If it is true, say so: "
             f"ratchet correct {source.name} {capture.hour.key} --accept --by NAME --reason TEXT"
+            f"{' (of some items only: --lower ITEM)' if set(record.failed) == {DECREASES} else ''}"
             "; if it is not, wait: the next sound capture goes on."
         )
     return Trouble(

@@ -122,8 +122,7 @@ def _revisions(report: Report) -> str:
 
 def _corrections(report: Report) -> Iterable[str]:
     for decision in report.corrections:
-        signed = f"{decision.action} by {plain(decision.by)} at {format_time(decision.made_at)}"
-        yield f"- {signed}: {plain(decision.reason)}"
+        yield f"- {plain(decision.words, 500)} at {format_time(decision.made_at)}: {plain(decision.reason)}"
 
 
 def _items(count: int) -> str:

@@ -29,7 +29,7 @@ with joined as (
   {% endif %}
 ), judged as (
   select *,
-    listed and $overruled and (false
+    listed and ($overruled or list_contains($lowered::varchar[], item_id)) and (false
     {% for counter in counters if counter.policy.trend not in ('may_decrease', 'gauge') %}
       or coalesce({{ counter.name }}_now < {{ counter.name }}_before, false)
     {% endfor %}) as corrected

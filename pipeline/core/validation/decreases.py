@@ -21,7 +21,7 @@ CHECK = "non_decreasing_counts"
 def non_decreasing_counts(evidence: Evidence) -> Finding:
     if evidence.previous is None:
         return Finding(CHECK, True, "The first snapshot: there is nothing to compare with.")
-    moved = [_moved(evidence, c) for c in evidence.counters if f"{c.name}_before" in evidence.pairs]
+    moved = _all_moved(evidence)
     facts = {"items_compared": len(evidence.pairs)} | {f"{m.name}_fell": m.fell_count for m in moved}
     problems = _problems(moved)
     if problems:
@@ -38,12 +38,19 @@ def non_decreasing_counts(evidence: Evidence) -> Finding:
     return Finding(CHECK, True, reason, facts=facts)
 
 
+def fallen_items(evidence: Evidence) -> frozenset[str]:
+    """The ids of the items of which a counter fell, whether or not its policy allows it."""
+    if evidence.previous is None:
+        return frozenset()
+    return frozenset(str(item) for moved in _all_moved(evidence) for item in moved.items.loc[moved.fell, "item_id"])
+
+
 @dataclass(frozen=True)
 class _Moved:
     """One counter of every item that was accepted before, in three columns of one order.
 
     ``shortfall``: how far below what the policy allows. ``allowed``: how many items may fall at
-    once, whatever the policy.
+    once, whatever the policy. ``lowered``: the items whose fall the owner answers for; no rule counts it.
     """
 
     counter: Counter
@@ -52,6 +59,7 @@ class _Moved:
     now: pd.Series
     shortfall: pd.Series
     allowed: int
+    lowered: pd.Series
 
     @property
     def name(self) -> str:
@@ -59,7 +67,7 @@ class _Moved:
 
     @cached_property
     def fell(self) -> pd.Series:
-        return (self.before > self.now).fillna(False).astype(bool)
+        return (self.before > self.now).fillna(False).astype(bool) & ~self.lowered
 
     @cached_property
     def fell_count(self) -> int:
@@ -80,12 +88,18 @@ class _Problem:
     rows: list[dict[str, Any]]
 
 
+def _all_moved(evidence: Evidence) -> list[_Moved]:
+    return [_moved(evidence, c) for c in evidence.counters if f"{c.name}_before" in evidence.pairs]
+
+
 def _moved(evidence: Evidence, counter: Counter) -> _Moved:
     pairs, bounds = evidence.pairs, evidence.bounds
     before = _last_known(pairs, counter)
     is_value = counter.policy.trend is Trend.GAUGE
     most = len(pairs) if is_value else allowed(bounds.fallen_items, bounds.fallen_share, len(pairs))
-    return _Moved(counter, pairs, before, pairs[counter.name], _shortfall(pairs, counter, before), most)
+    lowered = pairs["item_id"].isin(evidence.lowered).fillna(False).astype(bool)
+    shortfall = _shortfall(pairs, counter, before).mask(lowered, 0)
+    return _Moved(counter, pairs, before, pairs[counter.name], shortfall, most, lowered)
 
 
 def _last_known(pairs: pd.DataFrame, counter: Counter) -> pd.Series:

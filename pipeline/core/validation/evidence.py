@@ -18,7 +18,8 @@ from pipeline.core.validation.listing import Listing
 class Evidence:
     """What a capture is judged on. ``previous``: the last accepted snapshot before it, or None.
 
-    ``credential_days``: how many days before its credential ends the owner wants to know.
+    ``credential_days``: how many days before its credential ends the owner wants to know. ``lowered``: the
+    ids of items of which the owner said that their counters fell in truth.
     """
 
     counters: Sequence[Counter]
@@ -26,6 +27,7 @@ class Evidence:
     listing: Listing
     previous: pd.DataFrame | None
     credential_days: Sequence[int] = ()
+    lowered: frozenset[str] = frozenset()
 
     @property
     def items(self) -> pd.DataFrame:
