@@ -3,7 +3,7 @@ PYTHON ?= python3
 PORT ?= 3000
 BIN := .venv/bin
 
-.PHONY: help setup run dev test pictures lint format bench torture integration rehearse release lock clean
+.PHONY: help setup run dev test pictures lint format bench torture soak integration rehearse release lock clean
 
 help: ## Show this list.
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -70,6 +70,9 @@ torture: setup ## Kill captures, messages and writers of events with kill -9; be
 	@$(BIN)/python -m pipeline_tests.torture
 	@$(BIN)/python -m pipeline_tests.fuzzing
 	@cd points && ../$(BIN)/python -m torture
+
+soak: setup ## Let 20 sources run for a simulated week (an hour or more).
+	@$(BIN)/python -m pipeline_tests.soak
 
 # PREVIOUS=REF: the version to upgrade from, instead of the newest tag before the present commit.
 FROM = $(if $(PREVIOUS),--previous "$(PREVIOUS)")

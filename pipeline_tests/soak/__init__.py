@@ -1,0 +1,1 @@
+"""Many sources, many hours, one machine: Dagster's scheduler, queue and runs under a driven clock."""
