@@ -87,6 +87,18 @@ def told(tmp_path_factory: pytest.TempPathFactory, new_home: Path) -> Iterator[P
         yield project
 
 
+def test_the_status_shows_the_last_day_as_marks_the_totals_and_what_the_owner_decided(told: Project) -> None:
+    done = ratchet("status", BLOG, COLUMNS="200")
+    assert done.returncode == 0, done.stderr
+    assert "✎ blog 2026-04-04T12 rejected by Ada on 2026-04-04 12:17: tests" in done.stdout.replace("\u2060", "")
+    table = done.stdout.splitlines()
+    assert table[0].split() == ["source", "last", "24", "hours", "observed", "quarantined", "gaps", "last", "accepted"]
+    name, marks, observed, quarantined, _, *accepted = table[1].split()
+    assert (name, marks, observed, quarantined) == (BLOG, 24 * "·", "1", "1")
+    assert accepted == ["2026-04-04"]
+    assert ["source", "last", "incident", "credential"] in [line.split() for line in table]
+
+
 BROKEN = ("a_broken_one", "defs.yaml:", "there is no key 'colour'", "The keys are: source,")
 
 
