@@ -178,7 +178,11 @@ WRONG = {
     "a share that is none": (SOUND.replace("10%", "ten"), 13, "a share such as 10%"),
     "a threshold that is no number": (SOUND.replace("rate_above: 50", "rate_above: .nan"), 12, "finite number"),
     "an endless threshold": (SOUND.replace("rate_above: 50", "rate_above: .inf"), 12, "finite number"),
-    "a policy that is none": (SOUND.replace(": never_decreases", ": rises"), 8, "'never_decreases', 'tolerance' or"),
+    "a policy that is none": (
+        SOUND.replace(": never_decreases", ": rises"),
+        8,
+        "'never_decreases', 'tolerance', 'may_decrease' or 'gauge'",
+    ),
     "a tolerance without a share": (
         SOUND.replace(", tolerance: 0.05", ""),
         9,
