@@ -15,8 +15,8 @@ from pipeline_tests.soak.workers import Ended
 SOUND = Figures(96, 1, 0, (), (), (), (), {"worker 0": (1.02, 300)}, 1)
 
 
-def ended(source: str, began: float, over: float) -> Ended:
-    return Ended(f"{source} at {began:g}", source, began, over)
+def ended(source: str, began: float, over: float, job: str = "capture") -> Ended:
+    return Ended(f"{source}_{job}", source, began, over)
 
 
 def test_three_sources_lose_no_hour_although_a_stale_listing_is_refused() -> None:
@@ -38,7 +38,8 @@ def test_runs_of_one_source_that_overlap_are_seen_and_those_of_two_are_not() -> 
     apart = [ended("a", 0, 2), ended("a", 2, 3), ended("b", 1, 4)]
     assert list(overlaps(apart)) == []
     assert most_at_once(apart) == 2
-    assert list(overlaps([*apart, ended("a", 1.5, 1.6)])) == ["a: a at 1.5 began while a at 0 ran"]
+    assert list(overlaps([*apart, ended("a", 1.5, 1.6)])) == ["a: a_capture began 0.5 s before a_capture ended"]
+    assert list(overlaps([*apart, ended("a", 1.5, 1.6, "long_view")])) == []
 
 
 def test_words_are_found_in_any_file_wherever_they_stand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -86,7 +86,7 @@ def _hours(count: int) -> Iterable[Hour]:
 
 def _faults(week: Week, planned: set[tuple[str, Hour]]) -> Iterator[str]:
     """What went otherwise than planned: crashed workers, failed ticks, refusals and failed runs."""
-    yield from (f"a worker crashed in {ended.run_id}: {ended.fault}" for ended in week.workers.ended if ended.fault)
+    yield from (f"a worker crashed in {ended.job}: {ended.fault}" for ended in week.workers.ended if ended.fault)
     refused = {(name, c.hour) for name in names(week.sources) for c in week.project.lake.source(name).refused()}
     yield from (f"not refused as planned: {name} {hour.key}" for name, hour in planned - refused)
     yield from (f"refused: {name} {hour.key}" for name, hour in refused - planned)
@@ -99,12 +99,12 @@ def _faults(week: Week, planned: set[tuple[str, Hour]]) -> Iterator[str]:
 
 
 def overlaps(ended: Sequence[Ended]) -> Iterator[str]:
-    """Pairs of runs of one source of which the second began before the first had ended."""
+    """Pairs of runs that hold one source of which the second began before the first had ended."""
     for source in sorted({run.source for run in ended}):
-        mine = sorted((run for run in ended if run.source == source), key=lambda run: run.began)
+        mine = sorted((run for run in ended if run.source == source and run.holds_source), key=lambda run: run.began)
         for first, second in pairwise(mine):
             if second.began < first.ended:
-                yield f"{source}: {second.run_id} began while {first.run_id} ran"
+                yield f"{source}: {second.job} began {first.ended - second.began:.1f} s before {first.job} ended"
 
 
 def most_at_once(ended: Sequence[Ended]) -> int:

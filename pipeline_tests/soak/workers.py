@@ -35,11 +35,16 @@ SPAWNING = multiprocessing.get_context("spawn")
 class Ended:
     """A run as its worker saw it. Times are seconds of the machine's monotonic clock, one for all processes."""
 
-    run_id: str
+    job: str
     source: str
     began: float
     ended: float
     fault: str = ""
+
+    @property
+    def holds_source(self) -> bool:
+        """Whether no other run of its source may be under way. The long view only reads, and waits for no capture."""
+        return not self.job.endswith("_long_view")
 
 
 class ResidentLauncher(RunLauncher, ConfigurableClass):
@@ -128,15 +133,16 @@ def _work(orders: Queue[str | None], done: Queue[Ended], log: Path) -> None:
     repository = defs.get_repository_def()
     with DagsterInstance.get() as instance:
         for run_id in iter(orders.get, None):
-            began, fault, source = time.monotonic(), "", ""
+            began, fault, job, source = time.monotonic(), "", run_id, ""
             try:
-                source = _execute(repository, instance, run_id)
+                job, source = _execute(repository, instance, run_id)
             except Exception:
                 fault = traceback.format_exc()
-            done.put(Ended(run_id, source, began, time.monotonic(), fault))
+            done.put(Ended(job, source, began, time.monotonic(), fault))
 
 
-def _execute(repository: Any, instance: DagsterInstance, run_id: str) -> str:
+def _execute(repository: Any, instance: DagsterInstance, run_id: str) -> tuple[str, str]:
+    """The job and the source of the run."""
     from dagster._core.definitions.job_base import InMemoryJob
     from dagster._core.execution.api import execute_run_iterator
 
@@ -147,4 +153,4 @@ def _execute(repository: Any, instance: DagsterInstance, run_id: str) -> str:
     )
     for _ in execute_run_iterator(InMemoryJob(job), run, instance):
         pass
-    return run.tags[SOURCE_TAG]
+    return run.job_name, run.tags[SOURCE_TAG]
