@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib.resources import files
 from importlib.util import find_spec
 from typing import Any
 
 import dagster as dg
+from filelock import FileLock
 from sqlalchemy.exc import DatabaseError
 
 from pipeline.components.counter_source import source_definitions
@@ -61,10 +62,29 @@ class Outcome:
 @contextmanager
 def dagster_instance(project: Project) -> Iterator[dg.DagsterInstance]:
     """The instance under the project's data, made on first use. Raises LakeFault where its database cannot be used."""
-    prepare_dagster_home(project)
     os.environ["DAGSTER_HOME"] = str(project.dagster_home)
-    with _database_faults(project), dg.DagsterInstance.get() as instance:
+    with ExitStack() as held:
+        with _one_at_a_time(project):
+            prepare_dagster_home(project)
+            held.enter_context(_database_faults(project))
+            instance = held.enter_context(dg.DagsterInstance.get())
         yield instance
+
+
+@contextmanager
+def _one_at_a_time(project: Project) -> Iterator[None]:
+    """Dagster makes the tables that it does not find: of two that look at once, one would fail to.
+
+    Whoever waits here waits for the other's second of making, or for its end.
+    """
+    with _home_faults(project):
+        project.dagster_home.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(project.dagster_home / ".opening.lock")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 @contextmanager
@@ -100,13 +120,19 @@ def prepare_dagster_home(project: Project) -> None:
     """
     in_postgres = _in_postgres()
     settings = project.dagster_home / "dagster.yaml"
-    try:
+    with _home_faults(project):
         if settings.exists():
             _require_same_storage(project, settings.read_text(encoding="utf-8"), in_postgres)
             return
         settings.parent.mkdir(parents=True, exist_ok=True)
         text = files("pipeline").joinpath("dagster.yaml").read_text(encoding="utf-8")
         settings.write_text(text + (_POSTGRES_STORAGE if in_postgres else ""), encoding="utf-8")
+
+
+@contextmanager
+def _home_faults(project: Project) -> Iterator[None]:
+    try:
+        yield
     except OSError as fault:
         raise errors.LakeFault(
             f"Dagster's home cannot be made at {project.dagster_home}: {fault.strerror}",

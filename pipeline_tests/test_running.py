@@ -1,0 +1,38 @@
+"""Dagster's instance as the command line opens it: processes that make it at the same moment all get it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+PROCESSES = 3
+OPENS_THE_INSTANCE = """
+from pipeline.core.project import Project
+from pipeline.running import dagster_instance
+print("ready", flush=True)
+input()
+with dagster_instance(Project.here()) as instance:
+    print(len(instance.get_runs()))
+"""
+
+
+def test_processes_that_make_the_instance_at_the_same_moment_all_get_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RATCHET_DATA", str(tmp_path))
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    command = [sys.executable, "-c", OPENS_THE_INSTANCE]
+    with ExitStack() as held:
+        started = [held.enter_context(subprocess.Popen(command, text=True, **pipes)) for _ in range(PROCESSES)]  # type: ignore[call-overload]
+        for each in started:
+            assert each.stdout.readline() == "ready\n"
+        for each in started:
+            each.stdin.write("\n")
+            each.stdin.flush()
+        said = [each.communicate(timeout=120) for each in started]
+    assert [each.returncode for each in started] == [0] * PROCESSES, said
+    assert [out for out, _ in said] == ["0\n"] * PROCESSES
