@@ -106,3 +106,23 @@ def unit_processes(name: str, key: str = "ExecStart") -> list[Process]:
 
 def every_unit() -> list[Path]:
     return sorted(path for path in UNITS.iterdir() if path.is_file())
+
+
+def ratchet_commands() -> list[tuple[str, ...]]:
+    """The words after ``ratchet`` of the command lines in deploy/: image, compose, units, scripts."""
+    services = interpolated({"RATCHET_PGPASSWORD": "made-up", "RATCHET_SCRAPED": "shop"})["services"].values()
+    started = [image_health(), *(tuple(json.loads(words)) for name, words in instructions() if name == "CMD")]
+    started += [tuple(service["command"]) for service in services if "command" in service]
+    started += [
+        process.words
+        for path in every_unit()
+        if path.suffix == ".service"
+        for key in ("ExecStartPre", "ExecStart", "ExecStartPost")
+        for process in unit_processes(path.name, key)
+    ]
+    started += [
+        tuple(shlex.split(found[1].replace("$", "")))
+        for script in sorted(DEPLOY.rglob("*.sh"))
+        for found in re.finditer(r'^\s*((?:"\$ratchet"|\S*bin/ratchet) [^|&;\n]*)', script.read_text(), re.MULTILINE)
+    ]
+    return [words[1:] for words in started if Path(words[0]).name == "ratchet"]

@@ -125,7 +125,7 @@ def test_a_branch_that_is_not_there_is_begun_only_when_that_was_asked_for(story:
 def test_an_accepted_hour_is_a_commit_of_its_files_and_of_nothing_else(story: Story) -> None:
     assert codes(story.jobs["begun"]) == [0, 0, 0], story.jobs["begun"]
     kinds = {"/".join(name.split("/")[:3]) for name in story.added("begun")}
-    published = {f"lake/blog/{kind}" for kind in ("raw", "validated", "delta", "report", "checksums")}
+    published = {f"lake/blog/{kind}" for kind in ("raw", "validated", "delta", "report", "signals", "checksums")}
     assert published | {".gitignore", ".gitattributes"} <= kinds
     assert kinds - published <= {".gitignore", ".gitattributes", "lake/blog/notes", "lake/_project/notes"}
     assert story.host.git("log", "-1", "--format=%s", story.tips["begun"]) == "blog: 1 accepted, 0 refused"
@@ -142,6 +142,7 @@ def test_a_refused_hour_fails_the_job_with_its_code_and_keeps_evidence_incident_
     added = story.added("refused")
     assert [name for name in added if name.startswith("lake/other/raw/")]
     assert [name for name in added if name.startswith("lake/other/quarantine/")]
+    assert [name for name in added if name.startswith("lake/other/signals/")]
     assert [name for name in added if name.startswith("lake/_project/incidents/")]
     assert [name for name in added if name.startswith("lake/_project/receipts/")]
     assert not [name for name in added if name.startswith("lake/other/validated/")]

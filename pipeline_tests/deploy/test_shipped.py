@@ -9,9 +9,11 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import click
 import pytest
 import yaml
 
+from pipeline.cli import cli
 from pipeline.core.project import ROOT
 from pipeline_tests.dagster_parts import program, run_program
 from pipeline_tests.deploy.shipped import (
@@ -23,6 +25,7 @@ from pipeline_tests.deploy.shipped import (
     image_health,
     instructions,
     interpolated,
+    ratchet_commands,
     unit,
 )
 
@@ -45,6 +48,34 @@ def ran(*command: str | Path, **environment: str) -> subprocess.CompletedProcess
 
 def of_kind(name: str) -> list[str]:
     return [words for kind, words in instructions() if kind == name]
+
+
+# The command lines -----------------------------------------------------------------------------
+
+
+def accepts(group: click.Group, words: tuple[str, ...]) -> bool:
+    """Whether the command line knows the command and takes these options and arguments, which are not carried out."""
+    with click.Context(group) as context:
+        command = group.get_command(context, words[0])
+    try:
+        return command is not None and bool(command.make_context(words[0], list(words[1:])))
+    except click.UsageError:
+        return False
+
+
+def test_every_command_line_of_ratchet_is_one_that_it_accepts() -> None:
+    commands = [words for words in ratchet_commands() if words != ("--version",)]
+    assert {words[0] for words in commands} == {"status", "scrape", "metrics", "collect", "compact"}
+    assert [words for words in commands if not accepts(cli, words)] == []
+    assert not accepts(cli, ("scrape", "--every", "5s"))
+    assert not accepts(cli, ("metrics", "--every", "5s"))
+
+
+def test_every_command_of_ratchet_that_deploy_speaks_of_is_there() -> None:
+    files = (path for path in DEPLOY.rglob("*") if path.is_file() and path.name != LOCK)
+    spoken = {found for path in files for found in re.findall(r"\bratchet ([a-z]+)\b", path.read_text())}
+    assert spoken <= {*cli.list_commands(click.Context(cli))}
+    assert len(spoken) > 4
 
 
 # The image -------------------------------------------------------------------------------------
