@@ -14,7 +14,8 @@ import click
     type=click.IntRange(0),
     default=1_000,
     show_default=True,
-    help="Give the counters of so many items of each source, those with the highest first counter.",
+    help="Give the counters of so many items of each source: of those that have a counter few others have, "
+    "then of those with the highest first counter.",
 )
 @click.option("--once", is_flag=True, help="Print them in OpenMetrics and end.")
 def command(port: int, items: int, once: bool) -> None:

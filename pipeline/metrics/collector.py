@@ -18,6 +18,7 @@ from pipeline.core.credential import days_left
 from pipeline.core.errors import RatchetError
 from pipeline.core.model import Source
 from pipeline.core.project import Project
+from pipeline.metrics.chosen import chosen
 from pipeline.metrics.live import LiveCounts
 from pipeline.metrics.signs import History, OpenIncidents, Present, SmallSigns, SourceSigns
 from pipeline.metrics.sources import KnownSources
@@ -145,8 +146,8 @@ class VitalSigns(Collector):
         if live is None or live.source != source:
             live = self._live[source.name] = LiveCounts(self.project.lake.source(source.name), source, self.now)
         counts, lately = live.look()
-        for item, of_item in sorted(counts.items())[: self.most_items]:
-            for counter, value in of_item.items():
+        for item in chosen(counts, source.counter_names, self.most_items):
+            for counter, value in counts[item].items():
                 families.set("count", value, source.name, item, counter)
             for counter, gained in lately.get(item, {}).items():
                 families.set("count_last_minute", gained, source.name, item, counter)

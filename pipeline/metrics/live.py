@@ -1,26 +1,27 @@
-"""What the programs of a source of points told since its last accepted snapshot: its counters as they are now.
+"""What programs told into the spool of a source since its last accepted snapshot: its counters as they are now.
 
-Nothing of it is stored. The next capture reads the same events, and is what counts.
+The spool is that of ratchet-points, or of `ratchet scrape`. Nothing of it is stored: the next capture reads the same,
+and is what counts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import chain
 
 from pipeline.core.feeds import known
 from pipeline.core.lake import VALIDATED, SourceLake
 from pipeline.core.model import Source
 from pipeline.core.snapshots import read_frame
 from pipeline.core.validation.listing import CLOCK_SKEW
+from pipeline.metrics.chosen import Counts
+from pipeline.platforms.openmetrics.adapter import OpenMetrics
 from pipeline.platforms.points.adapter import Points
-from pipeline.platforms.protocol import Carried
+from pipeline.platforms.protocol import Carried, Feed
 
 _PAGES_AT_ONCE = 64
-
-Counts = Mapping[str, Mapping[str, int]]
-"""By item its counters."""
 
 
 @dataclass
@@ -36,19 +37,25 @@ class LiveCounts:
 
     @staticmethod
     def has(source: Source) -> bool:
-        """A topic is left to the captures: who asks a broker each second is its guest for nothing."""
-        return isinstance(source.platform, Points) and source.platform.spool is not None
+        """A topic or a program is left to the captures: who asks them each second is their guest for nothing."""
+        return isinstance(source.platform, Points | OpenMetrics) and source.platform.spool is not None
 
     def look(self) -> tuple[Counts, Counts]:
-        """The counters, and what each gained in the last whole minute. Raises TransportFault, LakeFault."""
+        """The counters, and what each gained in the last whole minute; nothing where nothing was told yet.
+
+        Raises TransportFault, LakeFault.
+        """
         self._begin()
         feed, now = self.source.platform, self.now()
-        assert isinstance(feed, Points)  # noqa: S101  what `has` said
-        pages = feed.read_on(
+        assert isinstance(feed, Feed)  # noqa: S101  what `has` said
+        pages = feed.read_between(
             self._carried, max_pages=_PAGES_AT_ONCE, max_bytes=self.source.bounds.max_bytes, now=self.now
         )
+        first = next(pages, None)
+        if first is None and not self._counts:
+            return {}, {}
         folded = feed.fold(
-            pages,
+            pages if first is None else chain([first], pages),
             self._counts,
             self._carried,
             captured_at=now,

@@ -11,10 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import msgspec
-import pyarrow.compute as pc
 
 from pipeline.core import archives
 from pipeline.core.files import listing
@@ -33,12 +31,13 @@ from pipeline.core.lake import (
 )
 from pipeline.core.ledger import read_ledger
 from pipeline.core.lineage import read_lineage
-from pipeline.core.model import HourState, Source
+from pipeline.core.model import HourState, Source, Trend
 from pipeline.core.records import Signals, decode
 from pipeline.core.signals.drift import drifts
 from pipeline.core.signals.series import WINDOW_HOURS, is_capture, measured, measured_before, read_signals
 from pipeline.core.snapshots import read_table
 from pipeline.core.text import plain
+from pipeline.metrics.chosen import chosen
 from pipeline.metrics.stamps import Kept, Sizes, Stamp, stamp, stamps
 
 _KINDS = (RAW, VALIDATED, DELTA, REPORT, QUARANTINE, SIGNALS)
@@ -91,7 +90,7 @@ class Present:
 
 @dataclass
 class SourceSigns:
-    """Reads one source. ``most_items``: so many of its items at most, those with the highest first counter."""
+    """Reads one source. ``most_items``: so many of its items at most, which `chosen` chooses."""
 
     lake: SourceLake
     most_items: int
@@ -148,20 +147,20 @@ class SourceSigns:
     def _items(self, hour: Hour, source: Source) -> tuple[list[Item], int]:
         snapshot = read_table(self.lake.path(VALIDATED, hour))
         counters = [name for name in source.counter_names if name in snapshot.column_names]
-        total = len(snapshot)
-        if total > self.most_items and counters:
-            order = [(counters[0], "descending")]
-            snapshot = snapshot.take(pc.select_k_unstable(snapshot, self.most_items, order))
-        rows = snapshot.select(["item_id", "title", *counters]).to_pylist()
-        rates = self._rates(hour, {row["item_id"] for row in rows})
-        items = [_item(row, counters, rates.get(row["item_id"], {})) for row in rows]
-        return items, total - len(items)
+        rows = {row["item_id"]: row for row in snapshot.select(["item_id", "title", *counters]).to_pylist()}
+        counts = {item: {name: row[name] for name in counters if row[name] is not None} for item, row in rows.items()}
+        wanted = chosen(counts, source.counter_names, self.most_items)
+        rates = self._rates(hour, source, set(wanted))
+        items = [Item(item, plain(rows[item]["title"] or item), counts[item], rates.get(item, {})) for item in wanted]
+        return items, len(rows) - len(items)
 
-    def _rates(self, hour: Hour, wanted: set[str]) -> dict[str, dict[str, float]]:
+    def _rates(self, hour: Hour, source: Source, wanted: set[str]) -> dict[str, dict[str, float]]:
+        """Of counters: what a value changed by is no gain."""
         if not self.lake.exists(DELTA, hour):
             return {}
         delta = read_table(self.lake.path(DELTA, hour))
-        names = [name for name in delta.column_names if name.endswith("_per_hour")]
+        counters = (counter.name for counter in source.counters if counter.policy.trend is not Trend.GAUGE)
+        names = [name for counter in counters if (name := f"{counter}_per_hour") in delta.column_names]
         rows = delta.select(["item_id", *names]).to_pylist()
         return {
             row["item_id"]: {name.removesuffix("_per_hour"): row[name] / 60 for name in names if row[name] is not None}
@@ -241,8 +240,3 @@ def _note(lake: SourceLake, name: str) -> Failing | None:
 
 def _capture(signals: Signals) -> CaptureRef:
     return CaptureRef(Hour.parse(signals.hour), signals.capture)
-
-
-def _item(row: Mapping[str, Any], counters: Sequence[str], rates: Mapping[str, float]) -> Item:
-    counts = {name: row[name] for name in counters if row[name] is not None}
-    return Item(row["item_id"], plain(row["title"] or row["item_id"]), counts, rates)

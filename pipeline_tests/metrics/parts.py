@@ -18,6 +18,7 @@ from pipeline.metrics.collector import VitalSigns
 from pipeline.metrics.serving import serving
 from pipeline_tests.core.account import COOKIE, Account
 from pipeline_tests.dagster_parts import COOKIE_VARIABLE, write_source
+from pipeline_tests.platforms.openmetrics.parts import Scraped as Scrapes
 from pipeline_tests.platforms.points.parts import Told
 
 OPENMETRICS = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5"
@@ -86,6 +87,19 @@ def made(folder: Path) -> Iterator[Project]:
 
 def blog_of(project: Project) -> Account:
     return Account.under(project.data / "lake")
+
+
+def server_of(project: Project, url: str = "http://127.0.0.1:9") -> Scrapes:
+    """A source of the kind openmetrics in the project, with the spool of its collector; its program is at ``url``."""
+    project.data.mkdir(exist_ok=True)
+    named = {"counters": {"errors": "errors_total"}, "gauges": {"queue": "queue_size"}}
+    found = Scrapes.under(project.data, url, spool=str(project.data / "scrapes"), **named)
+    file = project.defs / "server" / "defs.yaml"
+    file.parent.mkdir(parents=True)
+    platform = {"kind": "openmetrics", "base_url": url, "spool": str(found.platform.spool), **named}
+    attributes = {"source": "server", "platform": platform, "start": "2026-11-01"}
+    file.write_text(yaml.safe_dump({"type": "pipeline.components.CounterSource", "attributes": attributes}))
+    return found
 
 
 def shop_of(project: Project) -> Told:

@@ -26,8 +26,11 @@ from pipeline.platforms.protocol import Page
 from pipeline_tests.core.account import COOKIE, Account, hour, page, pages, row, rows
 from pipeline_tests.core.snapshots import at
 from pipeline_tests.dagster_parts import program, ratchet
-from pipeline_tests.metrics.parts import TEXT, Vital, blog_of, made, scraped, shop_of
+from pipeline_tests.metrics.parts import TEXT, Vital, blog_of, made, scraped, server_of, shop_of
+from pipeline_tests.platforms.openmetrics.parts import Told as ScrapedProgram
+from pipeline_tests.platforms.openmetrics.parts import answer
 from pipeline_tests.platforms.points.parts import MOMENT, error, event
+from pipeline_tests.platforms.stand_in import StandIn
 
 ADDRESS = "json://127.0.0.1:9/planted-token-of-a-channel"
 
@@ -141,6 +144,43 @@ def test_a_spool_is_read_on_between_the_hours(project: Project) -> None:
     second = watched.scrape()
     assert second.value("count", item="point:db.failed", counter="errors") == 3
     assert second.value("count_last_minute", item="point:db.failed", counter="errors") == 1
+
+
+def test_what_a_collector_scraped_is_read_on_between_the_hours_beside_a_spool_of_events(project: Project) -> None:
+    shop_of(project).program.reports(error(1, at=540))
+    program = ScrapedProgram(answer({"500": 40, "404": 7}, {"queue_size": 90}, created=-9_000))
+    with StandIn(program) as serving_program:
+        server = server_of(project, serving_program.url)
+        watched = Vital(project, MOMENT)
+        before = watched.scrape()
+        assert before.value("scrape_fault", source="server") == 0
+        assert not [labels for labels in before.samples("count") if ("source", "server") in labels]
+        assert server.hour(0)
+        program.body = answer({"500": 41, "404": 7}, {"queue_size": 20}, created=-9_000)
+        assert server.hour(1)
+        server.spooled(
+            *[
+                (3600 + second, answer({"500": errors, "404": 8}, {"queue_size": 130}, created=-9_000))
+                for second, errors in ((5, 42), (50, 95), (110, 96))
+            ]
+        )
+    watched.present = MOMENT + timedelta(hours=1, seconds=62)
+    found = watched.scrape()
+    assert found.value("count", item='errors_total{code="500"}', counter="total") == 96
+    assert found.value("count", item="sum:errors", counter="errors") == 104
+    assert found.value("count", item="queue_size", counter="queue") == 130
+    assert found.value("count_last_minute", item="sum:errors", counter="errors") == 55
+    assert found.value("count_per_minute", item="sum:errors", counter="errors") == pytest.approx(1 / 60)
+    assert found.value("count_per_minute", item="queue_size", counter="queue") is None
+    assert found.value("missing_share", source="server", column="url") is not None
+    assert found.value("check_passed", source="server", check="conserves_counts") == 1
+    assert found.value("count", source="shop", item="point:db.failed", counter="errors") == 1
+    assert {found.value("scrape_fault", source=name) for name in ("blog", "shop", "server")} == {0}
+    few = Vital(project, watched.present, most_items=3).scrape()
+    assert few.value("count", item="sum:errors", counter="errors") == 104
+    assert few.value("count", item="queue_size", counter="queue") == 130
+    assert few.value("items_left_out", source="server") == 2
+    assert watched.said == []
 
 
 # How it is told -----------------------------------------------------------------------------------

@@ -117,7 +117,7 @@ class OpenMetrics(Settings, Feed, frozen=True):
     ) -> Iterator[Page]:
         """What the spool holds: the program itself is asked by the collector and by captures.
 
-        Raises ConfigError without a spool, in which nothing could be seen.
+        The first of them makes its folder. Raises ConfigError without a spool, in which nothing could be seen.
         """
         if self.spool is None:
             raise ConfigError(
@@ -126,6 +126,8 @@ class OpenMetrics(Settings, Feed, frozen=True):
             )
         from pipeline.platforms.points import spool
 
+        if not self.spool.exists():
+            return iter(())
         with _sound_state():
             positions = state_of(carried.get(SCRAPING)).positions
         return spool.read_on(self.spool, positions, max_pages=max_pages, max_bytes=max_bytes, now=now, suffix=SUFFIX)
