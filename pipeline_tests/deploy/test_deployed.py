@@ -22,6 +22,7 @@ from pipeline.core.hours import Hour
 from pipeline.core.lake import VALIDATED
 from pipeline.core.project import ROOT, Project
 from pipeline.graph import ASSETS
+from pipeline.running import POSTGRES
 from pipeline.sandbox.server import NoteSandbox
 from pipeline_tests.dagster_parts import COOKIE, COOKIE_VARIABLE, Account, present_moment, program, write_source
 from pipeline_tests.deploy.postgres import Postgres, running_postgres
@@ -124,7 +125,9 @@ def test_the_services_of_compose_capture_an_hour_and_keep_their_history_in_postg
     tmp_path: Path, sandbox: NoteSandbox, postgres: Postgres
 ) -> None:
     services: Mapping[str, Any] = interpolated({"RATCHET_PGPASSWORD": PASSWORD})["services"]
-    names = dict.fromkeys(("postgres", "code", "0.0.0.0"), "127.0.0.1") | {"5432": str(postgres.port)}
+    named = services["code"]["environment"][POSTGRES]
+    here = named.replace("@postgres:5432/", f"@127.0.0.1:{postgres.port}/")
+    names = dict.fromkeys(("code", "0.0.0.0"), "127.0.0.1") | {named: here}
     mounted = {"/etc/ratchet/workspace.yaml": str(DEPLOY / "workspace.yaml")}
     with deployed(tmp_path, sandbox, "/data", "/sources", **names, **mounted) as running:
         stack = running.stack

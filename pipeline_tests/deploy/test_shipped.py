@@ -14,7 +14,9 @@ import pytest
 import yaml
 
 from pipeline.cli import cli
-from pipeline.core.project import ROOT
+from pipeline.core.errors import ConfigError
+from pipeline.core.project import ROOT, Project
+from pipeline.running import POSTGRES, prepare_dagster_home
 from pipeline_tests.dagster_parts import program, run_program
 from pipeline_tests.deploy.shipped import (
     DEPLOY,
@@ -31,7 +33,6 @@ from pipeline_tests.deploy.shipped import (
 
 LOCK = "requirements.lock"
 VARIABLES = {"RATCHET_PGPASSWORD": "made-up"}
-_SETTINGS = (DEPLOY / "dagster.yaml", ROOT / "pipeline" / "dagster.yaml")
 WORKFLOWS = DEPLOY / "hosted" / "workflows"
 
 
@@ -176,11 +177,24 @@ def test_what_compose_mounts_is_there_or_is_said_to_be_made() -> None:
     assert all((DEPLOY / folder).is_file() for folder in folders)
 
 
-def test_dagster_in_postgres_has_the_settings_of_the_pipeline_and_nothing_else_but_its_storage() -> None:
-    shipped, ours = (yaml.safe_load(file.read_text()) for file in _SETTINGS)
-    storage = shipped.pop("storage")
+def test_dagster_in_postgres_has_the_settings_that_ratchet_itself_would_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One variable names the database everywhere: what compose gives its processes is what ratchet asks for."""
+    services = interpolated(VARIABLES)["services"]
+    addresses = {each["environment"].get(POSTGRES) for name, each in services.items() if name != "postgres"}
+    assert addresses == {"postgresql+psycopg2://ratchet:made-up@postgres:5432/ratchet"}
+    monkeypatch.setenv(POSTGRES, addresses.pop())
+    project = Project(tmp_path / "defs", tmp_path / "data")
+    prepare_dagster_home(project)
+    written = project.dagster_home / "dagster.yaml"
+    shipped, ours = (yaml.safe_load(file.read_text()) for file in (DEPLOY / "dagster.yaml", written))
     assert shipped == ours
-    assert storage["postgres"]["postgres_db"]["scheme"] == "postgresql+psycopg2"
+    written.write_bytes((DEPLOY / "dagster.yaml").read_bytes())
+    prepare_dagster_home(project)  # which refuses a home that was made for another database
+    monkeypatch.setenv(POSTGRES, "")
+    with pytest.raises(ConfigError, match="made for PostgreSQL"):
+        prepare_dagster_home(project)
 
 
 # systemd ---------------------------------------------------------------------------------------
