@@ -28,6 +28,7 @@ from pipeline.notify.sending import unsent
 from pipeline.running import Outcome
 from pipeline_tests.dagster_parts import BLOG, HOUR, MOMENT, Blog, made_blog, published, ratchet, stored_files
 from pipeline_tests.graphql import asking_in_process, shown
+from pipeline_tests.torture.contents import Contents
 
 # Dagster reads components through a function of Pydantic that is deprecated.
 pytestmark = pytest.mark.filterwarnings("ignore::pydantic.PydanticDeprecatedSince20")
@@ -191,15 +192,10 @@ def test_an_import_that_was_killed_is_finished_by_the_next_one(blog: Blog, tmp_p
     assert len(work.pending) == (20 if when == "store" else 0)
     assert work.result().accepted == 23
     assert untold(blog.lake) == set(FIRST.through(FIRST + 23))
-    files = kept(blog)
+    facts = Contents.of(blog.lake).facts
     with made_again(blog):
         put_in(blog, file)
-        assert kept(blog) == files
-
-
-def kept(blog: Blog) -> dict[str, bytes]:
-    """Everything in the lake but the notes about the present; raw files hold no clock of their own."""
-    return {name: content for name, content in stored_files(blog.lake.root).items() if not name.startswith("notes")}
+        assert Contents.of(blog.lake).facts == facts
 
 
 def test_an_hour_that_was_observed_stays_and_a_refused_one_can_be_filled(blog: Blog, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from textwrap import shorten
+from unicodedata import normalize
 
 import pyarrow as pa
 
@@ -27,7 +28,7 @@ _LONGEST = 240
 _INCIDENT = "\nNext: "
 """What messages of incidents have, and those of crossings have not."""
 _INVISIBLE = "\N{WORD JOINER}"
-"""Stands in messages where a channel could make a link or a mention of something."""
+"""Stands in messages where a channel could make a link or a mention of something; markup stands there in full width."""
 _RUNS = """
 query Runs($snapshot: AssetKeyInput!, $hours: [String!]) {
   runsOrError(limit: 100) { ... on Runs { results { status } } }
@@ -136,7 +137,7 @@ def _of_the_messages(expected: Expected, seen: Seen, concerned: str) -> Iterator
     if len(seen.messages) != 1:
         yield f"{len(seen.messages)} messages arrived"
     for title, text in seen.messages:
-        visible = f"{title}\n{text}".replace(_INVISIBLE, "")
+        visible = normalize("NFKC", f"{title}\n{text}".replace(_INVISIBLE, ""))
         if expected.message not in visible or concerned not in visible:
             yield "the message does not name the fault and whom it concerns"
         if expected.left is not Left.ACCEPTED and _INCIDENT not in text:

@@ -38,6 +38,11 @@ class Contents:
             frozenset(name for name in paths if name.startswith(".incoming/")),
         )
 
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What each file says, without what no two runs agree about."""
+        return {name: _facts(name, content) for name, content in self.files.items()}
+
 
 def faults_after_kill(before: Contents, left: Contents, after: Contents) -> list[str]:
     """Every file is whole, is what it was or what it was to become, and nothing that was there is lost."""

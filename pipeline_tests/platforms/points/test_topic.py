@@ -93,6 +93,7 @@ def test_a_shipped_spool_counts_as_if_it_were_read_itself(tmp_path: Path, kafka:
     assert told.reading(0)["duplicates"] == 700
 
 
+@pytest.mark.real_broker
 def test_an_added_partition_is_read_from_its_beginning(tmp_path: Path, kafka: Any) -> None:
     told = reading(kafka, tmp_path)
     send(kafka, event(number=1))
@@ -104,6 +105,7 @@ def test_an_added_partition_is_read_from_its_beginning(tmp_path: Path, kafka: An
     assert told.reading(1)["lost"] == 0
 
 
+@pytest.mark.real_broker
 def test_a_restarted_broker_is_read_on_from_where_it_was(tmp_path: Path, kafka: Any) -> None:
     told = reading(kafka, tmp_path)
     send(kafka, event(number=1), event(number=2))
