@@ -66,9 +66,10 @@ def cli() -> None:
     \b
     Example: ratchet status recorded
 
-    Exit codes: 0 done, 2 usage or configuration, 10 transport, 11 dead session, 12 refused,
-    13 already observed, 14 wrong hour, 15 source busy, 16 lake unwritable or damaged,
-    17 hours of an import were refused, 18 a channel did not take a message.
+    Exit codes: 0 done, 1 a check of yours failed (status --max-age, drill) or a fault in Ratchet,
+    2 usage or configuration, 10 transport, 11 dead session, 12 refused, 13 already observed,
+    14 wrong hour, 15 source busy, 16 lake unwritable or damaged, 17 hours of an import were refused,
+    18 a channel did not take a message.
     """
 
 

@@ -118,7 +118,7 @@ def write_source_file(defs: Path, name: str, kind: str, settings: Mapping[str, A
     file = defs / name / "defs.yaml"
     platform = yaml.safe_dump({"kind": kind, **settings}, sort_keys=False, allow_unicode=True, width=110)
     text = _TEMPLATE.format(
-        title=f"{name}: {kind}. docs/adding-a-platform.md explains its keys.",
+        title=f"{name}: {kind}. docs/sources.md explains its keys.",
         component=COMPONENT,
         source=name,
         platform="".join(f"    {line}\n" for line in platform.splitlines()).rstrip("\n"),
