@@ -27,16 +27,19 @@ def collect(project: Project, source: Source, clock: Clock = PRESENT) -> tuple[R
     """Capture the present hour, then send what is unsent, of this hour and of those whose channel was down.
 
     Nobody may try again in this hour, so a capture that failed is told as an incident at once.
-    Raises the RatchetError that says why the capture was not accepted, or AlreadyObserved.
+    Raises the RatchetError that says why the capture was not accepted, or AlreadyObserved; a note of it
+    says where a channel did not take the incident.
     """
     lake = project.lake.source(source.name)
     try:
         already = _observe(project, source, lake, clock)
     except (SourceBusy, WrongHour):
         raise
-    except RatchetError:
-        with suppress(RatchetError):  # why the capture failed is what its caller has to know
+    except RatchetError as error:
+        try:
             tell_incidents(project.lake, watched(project, source), clock.now)
+        except RatchetError as untold:  # why the capture failed is what its caller has to know first
+            error.add_note(untold.what)
         raise
     deliveries = _tell(project, source, lake, clock)
     hour = Hour.of(clock.now())

@@ -91,6 +91,16 @@ def test_collect_ends_with_the_code_of_what_happened_and_the_next_step(collected
         assert "8 articles" in done.stdout or "8 items" in done.stdout
 
 
+def test_a_channel_that_did_not_take_the_incident_of_a_failed_capture_is_named(blog: Blog) -> None:
+    with made_blog(blog.project, notify=["json://127.0.0.1:1/planted-token"]) as telling:
+        telling.sandbox.cookie = "another-session"
+        done = ratchet("collect", BLOG)
+    assert done.returncode == EXPECTED["the session has expired"][0]
+    assert "1 message of the incidents did not reach json-" in done.stderr
+    assert "Log in to note.com" in done.stderr.splitlines()[-1]
+    assert "planted-token" not in done.stderr
+
+
 @pytest.fixture
 def _no_waits() -> Iterator[None]:
     with stamina.set_testing(True, attempts=ATTEMPTS):

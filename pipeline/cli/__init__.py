@@ -105,7 +105,8 @@ def _explain(error: BaseException, ending: int | None) -> int:
         click.echo("Interrupted. Nothing accepted is lost; run it again.", err=True)
         return 128 + (ending or signal.SIGINT)
     if isinstance(error, RatchetError):
-        click.echo(f"Error: {error.what}\n{error.next_step}", err=True)
+        notes = getattr(error, "__notes__", ())  # what went wrong besides
+        click.echo("\n".join([f"Error: {error.what}", *notes, error.next_step]), err=True)
         return error.exit_code
     if isinstance(error, click.ClickException):
         error.show()
