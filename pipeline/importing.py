@@ -21,6 +21,7 @@ from pipeline.core.model import Origin, Source
 from pipeline.core.project import Project
 from pipeline.core.records import Quarantine, decode
 from pipeline.core.untold import remember_untold, untold
+from pipeline.core.verdicts import OVERRULABLE
 
 _REMEMBER_EVERY = 100
 
@@ -38,9 +39,20 @@ class Result:
         hours = "hour of the file was" if len(self.refused) == 1 else "hours of the file were"
         return HoursRefused(
             f"{len(self.refused):,} {hours} refused, {self.accepted:,} accepted.",
-            f"The captures are kept in quarantine. If one is true: ratchet correct {source.name} HOUR --accept"
-            " --by NAME --reason TEXT",
+            f"The captures are kept in quarantine. {self._advice(source)}",
         )
+
+    def _advice(self, source: Source) -> str:
+        """For those that can be true, and for those of which no correction makes a snapshot."""
+        possible = sum(set(record.failed) <= OVERRULABLE for record in self.refused)
+        unsound = len(self.refused) - possible
+        one = "one" if unsound == 0 else "one of the others"
+        accept = f"If {one} is true: ratchet correct {source.name} HOUR --accept --by NAME --reason TEXT"
+        if unsound == 0:
+            return accept
+        them = "them" if possible == 0 else f"{unsound:,} of them"
+        lost = f"No sound snapshot can be made of {them}; another capture of such an hour can still be imported."
+        return f"{lost} {accept}" if possible else lost
 
 
 @dataclass(frozen=True)

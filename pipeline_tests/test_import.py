@@ -79,6 +79,7 @@ def test_a_day_of_which_the_tenth_hour_is_bad_and_once_more(blog: Blog, tmp_path
     assert "23 accepted, 1 refused" in done.stdout
     assert f"refused {BAD.key} by non_decreasing_counts: views fell for 1 item" in done.stdout
     assert "1 hour of the file was refused, 23 accepted" in done.stderr
+    assert f"If one is true: ratchet correct {BLOG} HOUR --accept" in done.stderr
 
     ledger = read_ledger(blog.lake, blog.source, (FIRST + 24).start)
     assert [hour for hour, state in ledger.hours.items() if state is HourState.QUARANTINED] == [BAD]
@@ -256,6 +257,20 @@ def test_a_folder_of_replies_is_read_by_the_adapter(blog: Blog, tmp_path: Path) 
     result = put_in(blog, folder).result()
     assert result.accepted == 3
     assert [record.failed for record in result.refused] == [("required_fields",), ("readable_listing",)]
+    advice = str(result.error(blog.source))
+    assert "No sound snapshot can be made of them; another capture" in advice
+    assert "ratchet correct" not in advice
+
+
+def test_only_what_can_be_true_of_a_file_is_said_to_be_correctable(blog: Blog, tmp_path: Path) -> None:
+    folder = tmp_path / "scraped"
+    folder.mkdir()
+    for n, count in enumerate((3, 1, "null")):
+        articles = f'[{{"key": "a", "name": "A", "read_count": {count}, "like_count": 1, "comment_count": 0}}]'
+        (folder / f"{(FIRST + n).key}.json").write_text(f'{{"data": {{"note_stats": {articles}, "last_page": true}}}}')
+    advice = str(put_in(blog, folder).result().error(blog.source))
+    assert "No sound snapshot can be made of 1 of them" in advice
+    assert f"If one of the others is true: ratchet correct {BLOG} HOUR --accept" in advice
 
 
 def test_time_is_that_of_the_file_and_not_the_present(blog: Blog, tmp_path: Path) -> None:
