@@ -5,6 +5,7 @@ from __future__ import annotations
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import stamina
@@ -14,7 +15,7 @@ from pipeline.cli.source import command
 from pipeline.core import project as project_module
 from pipeline.core.errors import ConfigError, DeadSession, RatchetError, Refused
 from pipeline.core.project import Project
-from pipeline.core.source_file import keep_secret
+from pipeline.core.source_file import keep_secret, write_source_file
 from pipeline.core.sources import read_source
 from pipeline.platforms.openmetrics.adapter import OpenMetrics
 from pipeline.sandbox.article import Article
@@ -162,7 +163,7 @@ def test_items_that_would_be_refused_are_said_to_be(checkout: Project, sandbox: 
     ("arguments", "words"),
     [
         (("--platform", "geocities"), "There is no platform 'geocities'"),
-        (("--platform", "json_api"), "more than questions can ask for"),
+        (("--platform", "json_api"), "/defs/NAME/defs.yaml after the example in docs/json-api.md"),
         (("--platform", "note", "--name", "My Blog"), "cannot name a source"),
         (("--platform", "note", "--name", "../up"), "cannot name a source"),
         (("--platform", "zenn", "--set", "nobody=1"), "'nobody' is none of this platform's keys"),
@@ -178,6 +179,51 @@ def test_what_cannot_be_is_said_before_anything_is_written(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_name_that_cannot_be_is_asked_for_again(checkout: Project) -> None:
+    given = ("--set", "username=a/b")  # refused by the YAML's reader, so nobody is asked
+    result = ask("add", "--platform", "zenn", *given, answers="my blog\nmy_blog\n")
+    assert "'my blog' cannot name a source. Use small letters" in result.output
+    assert (checkout.defs / "my_blog" / "defs.yaml").exists()
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings", "counter"),
+    [
+        ("note", {"session_cookie": "of-nobody"}, "views"),
+        ("zenn", {"username": "someone"}, "likes"),
+        ("github", {"repositories": ["ratchet/one"]}, "stars"),
+        ("points", {"spool": "/spool"}, "events"),
+        ("openmetrics", {"base_url": "http://127.0.0.1:9"}, "total"),
+    ],
+)
+def test_the_rule_that_a_new_yaml_proposes_is_one_of_its_platform(
+    checkout: Project, kind: str, settings: dict[str, Any], counter: str
+) -> None:
+    file = write_source_file(checkout.defs, "blog", kind, settings, enabled=False)
+    text = file.read_text()
+    file.write_text(text.replace("  # rules:", "  rules:").replace("  #   - {counter", "    - {counter"))
+    assert [rule.counter for rule in read_source(file).rules] == [counter]
+
+
+@pytest.mark.parametrize("address", [SECRET, f"http://127.0.0.1:1/{SECRET}"])
+def test_a_channel_that_could_take_no_message_is_named_and_its_address_is_not(
+    checkout: Project, monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    file = write_source_file(checkout.defs, "blog", "zenn", {"username": "someone"}, enabled=False)
+    channels = '  notify: ["json://127.0.0.1:1", "{{ env.HOOK }}"]'
+    file.write_text(file.read_text().replace("  # owner:", f"{channels}\n  # owner:"))
+    line = file.read_text().splitlines().index(channels) + 1
+    monkeypatch.setenv("HOOK", address)
+    error = fault(ask("check", "blog", "--offline"))
+    assert isinstance(error, ConfigError)
+    assert error.what == f"{file}:{line}: an address under 'notify' that apprise does not understand"
+    assert SECRET not in str(error)
+    every = ask("check")
+    assert (every.exit_code, "good" in every.output, error.what in every.output) == (2, False, True)
+    monkeypatch.setenv("HOOK", "jsons://127.0.0.1:1")
+    assert "blog: good." in ask("check").output
+
+
 def test_a_name_that_is_taken_stays_as_it_is(checkout: Project, sandbox: NoteSandbox) -> None:
     add(sandbox, f"\n{SECRET}\n")
     before = (checkout.defs / "my_blog" / "defs.yaml").read_text()
@@ -187,7 +233,9 @@ def test_a_name_that_is_taken_stays_as_it_is(checkout: Project, sandbox: NoteSan
 
 def test_a_check_looks_again_at_any_time_and_offline_at_the_yaml_alone(checkout: Project, sandbox: NoteSandbox) -> None:
     add(sandbox, f"\n{SECRET}\n")
-    assert "7 items in 1 request" in ask("check", "my_blog").output
+    looked = ask("check", "my_blog").output
+    assert looked.startswith("my_blog: its YAML is good. note: ")
+    assert "7 items in 1 request" in looked
     assert len(sandbox.requests) == 2
     offline = ask("check", "my_blog", "--offline").output
     assert offline == "my_blog: good. note: views, likes, comments; 0 rules.\n"
@@ -222,6 +270,14 @@ def test_a_program_that_exposes_metrics_needs_an_address_and_no_more(checkout: P
         refused = fault(ask("check", "server"))
     assert isinstance(refused, Refused)
     assert "does not end with # EOF" in refused.what
+
+
+def test_what_may_be_left_out_is_said_to_be(checkout: Project) -> None:
+    with StandIn(Told(answer({500: 40}))) as program:
+        given = ("--set", f"base_url={program.url}")
+        result = ask("add", "--platform", "openmetrics", "--name", "server", *given, answers="\n\n\n\n\n\n")
+    assert "folder for ratchet scrape (Enter for none): \n" in result.output
+    assert result.exit_code == 0, result.output
 
 
 def test_points_need_their_spool(checkout: Project, tmp_path: Path) -> None:

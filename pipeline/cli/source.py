@@ -12,9 +12,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pipeline.core.model import Source
+    from pipeline.core.project import Project
     from pipeline.core.source_file import Question
     from pipeline.core.trial import Trial
 
+_NONE = " (Enter for none)"
 _SHOWN = 5
 _MOST_COLUMNS = 6
 """Of counters; more of them are listed in one column, with those that an item has."""
@@ -56,13 +58,18 @@ def check(source: str | None, offline: bool) -> None:
     project = Project.here()
     if source is not None:
         found = find_source(project, source)
-        click.echo(_good(found))
+        _require_channels(project, found)
+        click.echo(_good(found, "good" if offline else "its YAML is good"))
         if not offline:
             _show(found, _try(found))
         return
     sound, broken = sound_sources(project)
     for each in sound:
-        click.echo(_good(each))
+        try:
+            _require_channels(project, each)
+            click.echo(_good(each, "good"))
+        except ConfigError as no_channel:
+            broken.append(no_channel)
     for error in broken:
         click.echo(f"{error.what}\n  {error.next_step}", err=True)
     sys.exit(ConfigError.exit_code if broken else 0)
@@ -88,10 +95,12 @@ def add(kind: str | None, name: str | None, given: tuple[str, ...]) -> None:
 
     project = Project.here()
     kind = _kind(kind)
-    asked = questions(kind)
+    asked = questions(kind, project.defs)
     answers = _given(given, plain_keys(kind))
-    name = name or click.prompt("A name for the source (small letters, digits, _)", default=f"my_{kind}")
-    require_new_name(project.defs, name)
+    if name:
+        require_new_name(project.defs, name)
+    else:
+        name = _name(project.defs, f"my_{kind}")
     settings = {key: setting(kind, key, answer) for key, answer in answers.items()}
     for question in asked:
         if question.key in settings:
@@ -141,8 +150,26 @@ def _given(given: tuple[str, ...], known: list[str]) -> dict[str, str]:
     return pairs
 
 
+def _name(defs: Path, proposed: str) -> str:
+    """A name that can be, asked for until it is one."""
+    from pipeline.core.errors import ConfigError
+    from pipeline.core.source_file import require_new_name
+
+    def possible(name: str) -> str:
+        try:
+            require_new_name(defs, name)
+        except ConfigError as error:
+            raise click.BadParameter(f"{error.what} {error.next_step}") from None
+        return name
+
+    words = "A name for the source (small letters, digits, _)"
+    name: str = click.prompt(words, default=proposed, value_proc=possible)
+    return name
+
+
 def _answer(question: Question) -> str:
-    answer: str = click.prompt(question.words, default=question.default, show_default=bool(question.default))
+    words = question.words + (_NONE if question.default == "" else "")
+    answer: str = click.prompt(words, default=question.default, show_default=bool(question.default))
     return answer
 
 
@@ -156,7 +183,7 @@ def _secret(question: Question, source: str) -> str | None:
     if environment().get(variable):
         click.echo(f"{variable} is set already.")
     else:
-        empty = "" if question.default is None else " (Enter for none)"
+        empty = "" if question.default is None else _NONE
         value = click.prompt(f"{variable}{empty}", default=question.default, hide_input=True, show_default=False)
         if not value:
             return None
@@ -165,10 +192,28 @@ def _secret(question: Question, source: str) -> str | None:
     return f"{{{{ env.{variable} }}}}"
 
 
-def _good(source: Source) -> str:
+def _require_channels(project: Project, source: Source) -> None:
+    """Raises ConfigError for an address that no message could be sent to. It holds secrets and is never shown."""
+    from pipeline.core.errors import ConfigError
+    from pipeline.core.yaml_lines import read_document
+    from pipeline.notify.delivery import is_understood
+
+    file = project.defs / source.name / "defs.yaml"
+    for position, address in enumerate(source.notify):
+        if not is_understood(address):
+            raise ConfigError(
+                "an address under 'notify' that apprise does not understand",
+                "Compare it with the form that https://appriseit.com/services/ gives for the service; "
+                "a webhook of your own begins with json:// or jsons://.",
+                file=file,
+                line=read_document(file).line(("attributes", "notify", position)),
+            )
+
+
+def _good(source: Source, verdict: str) -> str:
     counters = ", ".join(source.counter_names)
     rules = f"{len(source.rules)} rule{'' if len(source.rules) == 1 else 's'}"
-    return f"{source.name}: good. {source.platform.kind}: {counters}; {rules}."
+    return f"{source.name}: {verdict}. {source.platform.kind}: {counters}; {rules}."
 
 
 def _try(source: Source) -> Trial:

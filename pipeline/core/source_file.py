@@ -29,7 +29,7 @@ attributes:
 {platform}
   # counters:                       # each with its policy; the platform's own unless you say otherwise
   # rules:
-  #   - {{counter: views, crosses: [100, 500, 1000]}}
+  #   - {{counter: {counter}, crosses: [100, 500, 1000]}}
   # notify: ["{{{{ env.DISCORD_URL }}}}"]
   # owner: you@example.org          # named in every message about a fault
   enabled: {enabled}
@@ -70,8 +70,8 @@ def setting(kind: str, key: str, answer: str) -> Any:
         return answer  # which the reader of the YAML names
 
 
-def questions(kind: str) -> list[Question]:
-    """What a source of this kind is asked. Raises ConfigError where only YAML can say it."""
+def questions(kind: str, defs: Path) -> list[Question]:
+    """What a source of this kind is asked. Raises ConfigError where only YAML, in a folder of ``defs``, can say it."""
     model = adapter(kind)
     own = {key: field for key, field in model.model_fields.items() if key not in Platform.model_fields}
     if model.model_fields["base_url"].is_required():
@@ -80,7 +80,8 @@ def questions(kind: str) -> list[Question]:
     if any(field.is_required() for key, field in own.items() if key not in asked):
         raise ConfigError(
             f"A source of the kind {kind} describes its endpoint, which is more than questions can ask for.",
-            "Start from the example in docs/json-api.md, then run: ratchet source check NAME",
+            f"Write {defs / 'NAME' / 'defs.yaml'} after the example in docs/json-api.md, NAME being what you call it"
+            " under 'source:', then run: ratchet source check NAME",
         )
     # A number with a default is a bound or a pace: whoever needs another one writes it.
     return [
@@ -121,12 +122,18 @@ def write_source_file(defs: Path, name: str, kind: str, settings: Mapping[str, A
         title=f"{name}: {kind}. docs/sources.md explains its keys.",
         component=COMPONENT,
         source=name,
+        counter=_first_counter(kind, settings),
         platform="".join(f"    {line}\n" for line in platform.splitlines()).rstrip("\n"),
         enabled=str(enabled).lower(),
     )
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(text, encoding="utf-8")
     return file
+
+
+def _first_counter(kind: str, settings: Mapping[str, Any]) -> str:
+    """For an example of a rule. The settings are taken as they are: the reader of the YAML judges them."""
+    return next(iter(adapter(kind).model_construct(**settings).policies))
 
 
 def keep_secret(env_file: Path, variable: str, value: str) -> None:

@@ -117,6 +117,12 @@ def send_once(message: Message, address: str) -> Delivery:
     return Delivery(channel.id, "sent", lacked) if fault is None else Delivery(channel.id, "failed", fault)
 
 
+def is_understood(address: str) -> bool:
+    """Whether apprise can make a channel of the address at all. Asks nobody."""
+    _keep_addresses_out_of_logs()
+    return _service(address) is not None
+
+
 def receipt_key(key: str, channel: Channel) -> str:
     """Names the receipt of the occasion ``key`` at one channel."""
     return f"{key}--{channel.id}"
@@ -138,20 +144,10 @@ def _deliver_to(
 
 def _send(message: Message, channel: Channel) -> tuple[str | None, str]:
     """Hand ``message`` to the channel: None when it took it, else why not, without any secret; and what it lacked."""
-    from apprise import Apprise, AppriseAsset, NotifyFormat
+    from apprise import Apprise, NotifyFormat
 
     _keep_addresses_out_of_logs()
-    asset = AppriseAsset(
-        app_id="Ratchet",
-        app_desc="Ratchet",
-        # Apprise would add its own pictures, by address, to messages.
-        image_url_mask="",
-        image_url_logo="",
-        # A redirected POST arrives as a GET without the message, and its 200 would look like success.
-        http_redirects=False,
-        service_timeout=PATIENCE_SECONDS,
-    )
-    service = Apprise.instantiate(channel.address, asset=asset)
+    service = _service(channel.address)
     if service is None:
         return (
             "Its address is not one that apprise understands. Compare it with the form that "
@@ -162,13 +158,30 @@ def _send(message: Message, channel: Channel) -> tuple[str | None, str]:
     # TEXT, said out loud, makes apprise escape for channels that render HTML or Markdown, and keeps
     # its Slack plugin from building <!channel> out of the text.
     whole, behind = _attachments(message, service)
-    apprise = Apprise(service, asset=asset)
+    apprise = Apprise(service, asset=service.asset)
     with apprise.notify(message.body, title=message.title, body_format=NotifyFormat.TEXT, attach=whole) as result:
         fault = None if result else _why_not(result)
     if fault is not None or behind is None:
         return fault, ""
     with apprise.notify("", attach=behind) as result:
         return None, "" if result else f"Its picture was not taken: {_why_not(result, again=False)}"
+
+
+def _service(address: str) -> Any:
+    """What apprise makes of an address; None where it understands none."""
+    from apprise import Apprise, AppriseAsset
+
+    asset = AppriseAsset(
+        app_id="Ratchet",
+        app_desc="Ratchet",
+        # Apprise would add its own pictures, by address, to messages.
+        image_url_mask="",
+        image_url_logo="",
+        # A redirected POST arrives as a GET without the message, and its 200 would look like success.
+        http_redirects=False,
+        service_timeout=PATIENCE_SECONDS,
+    )
+    return Apprise.instantiate(address, asset=asset)
 
 
 def _attachments(message: Message, service: Any) -> tuple[Any, Any]:
