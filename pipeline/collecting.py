@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pipeline.core.errors import AlreadyObserved, ChannelFault, LakeFault, RatchetError, SourceBusy, WrongHour
@@ -30,9 +31,9 @@ def collect(project: Project, source: Source, clock: Clock = PRESENT) -> tuple[R
     Raises the RatchetError that says why the capture was not accepted, or AlreadyObserved; a note of it
     says where a channel did not take the incident.
     """
-    lake = project.lake.source(source.name)
+    lake, hour = project.lake.source(source.name), Hour.of(clock.now())
     try:
-        already = _observe(project, source, lake, clock)
+        already = _observe(project, source, lake, hour, clock)
     except (SourceBusy, WrongHour):
         raise
     except RatchetError as error:
@@ -42,7 +43,6 @@ def collect(project: Project, source: Source, clock: Clock = PRESENT) -> tuple[R
             error.add_note(untold.what)
         raise
     deliveries = _tell(project, source, lake, clock)
-    hour = Hour.of(clock.now())
     if already:
         raise AlreadyObserved(
             f"{hour.key} of {source.name} was already observed"
@@ -66,10 +66,9 @@ def _tell(project: Project, source: Source, lake: SourceLake, clock: Clock) -> l
     return deliveries
 
 
-def _observe(project: Project, source: Source, lake: SourceLake, clock: Clock) -> bool:
-    """Give the present hour its accepted snapshot; whether it had one already."""
+def _observe(project: Project, source: Source, lake: SourceLake, hour: Hour, clock: Clock) -> bool:
+    """Give the hour its accepted snapshot; whether it had one already."""
     with lake.writing():
-        hour = Hour.of(clock.now())
         none_of_its_hours = outside(source, hour)
         if none_of_its_hours:
             raise WrongHour(none_of_its_hours, "Change 'start' or 'end' in its YAML to go on.")
@@ -86,7 +85,10 @@ def _capture(project: Project, source: Source, lake: SourceLake, hour: Hour, clo
     try:
         with dagster_instance(project) as instance:
             end_lost_runs(instance, lake, source, clock.now())
-            capture_hour(SourceRuns.of(source, instance), lake, hour, clock)
+            # Its partitions begin with its first capture, and this hour may be over before they are made.
+            begun = source.start is not None or lake.first_capture() is not None
+            runs = SourceRuns.of(source if begun else replace(source, start=hour), instance)
+            capture_hour(runs, lake, hour, clock)
     except LakeFault as fault:
         with suppress(LakeFault):  # Dagster's own database failed, so no step remembered it
             note_attempt(lake, hour, fault, clock.now())

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterator
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -14,7 +15,7 @@ import stamina
 from pipeline.collecting import collect
 from pipeline.core.errors import AlreadyObserved, WrongHour
 from pipeline.core.hours import Hour
-from pipeline.core.lake import DELTA, REPORT, REPORT_TEXT
+from pipeline.core.lake import DELTA, REPORT, REPORT_TEXT, VALIDATED, SourceLake
 from pipeline.core.model import Origin
 from pipeline.core.observe import RecordedClock
 from pipeline.core.sources import find_source
@@ -169,6 +170,24 @@ def test_a_source_with_an_end_captures_until_then_and_says_so_afterwards(tmp_pat
             assert report.items.observed == len(open_blog.account())
         with made_blog(project, end=(HOUR + -3).key), pytest.raises(WrongHour, match=f"ended at {HOUR + -3}"):
             collect(project, find_source(project, BLOG), IN_THE_HOUR)
+
+
+@dataclass(frozen=True)
+class TurningClock:
+    """The hour is over as soon as it has its snapshot."""
+
+    lake: SourceLake
+    origin: Origin = Origin.LIVE
+
+    def now(self) -> datetime:
+        return IN_THE_HOUR.now() + timedelta(hours=self.lake.exists(VALIDATED, HOUR))
+
+
+def test_the_first_capture_of_a_source_may_end_in_the_hour_after_it(tmp_path: Path, new_home: Path) -> None:
+    with made_project(tmp_path, new_home) as project, made_blog(project, start=None) as blog:
+        report, _ = collect(project, find_source(project, BLOG), TurningClock(blog.lake))
+        assert report.hour == HOUR.key
+        assert blog.lake.accepted_hours() == [HOUR]
 
 
 def test_what_a_killed_run_left_of_the_hour_is_finished_by_the_next_collect(tmp_path: Path, new_home: Path) -> None:
