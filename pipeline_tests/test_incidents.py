@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -28,7 +29,7 @@ from pipeline.platforms.client import ATTEMPTS
 from pipeline.resources import shared_resources
 from pipeline.sandbox.faults import Reply
 from pipeline.sensors import build_incidents_sensor
-from pipeline_tests.dagster_parts import COOKIE, HOUR, MOMENT, Blog, made_blog, ratchet, write_source
+from pipeline_tests.dagster_parts import BLOG, COOKIE, HOUR, MOMENT, Blog, made_blog, ratchet, write_source
 from pipeline_tests.notify.world import titles
 from pipeline_tests.receiver import Receiver, receiving
 
@@ -244,6 +245,23 @@ def test_collect_says_that_a_channel_failed_only_where_the_capture_did_not(blog:
     assert Cron(blog).collect(MOMENT + 2 * MINUTE) == "channel"
     assert blog.lake.exists(REPORT, Hour.of(MOMENT))
     assert blog.launch(RAW).success
+
+
+def test_a_correction_ends_the_incident_of_its_capture_and_says_by_whom_and_why(blog: Blog, receiver: Receiver) -> None:
+    # The command asks the real clock, by which nothing is awaited of this source any more.
+    write_source(blog.project, BLOG, blog.sandbox.url, minute=17, notify=receiver.notify[:1], end="2026-04-05")
+    blog.account.views = {"n1": 1}
+    assert Cron(blog).collect(MOMENT) == "refused"
+    assert len(Book(blog.project.lake.project).open_incidents()) == 1
+
+    done = ratchet("correct", BLOG, HOUR.key, "--accept", "--by", "Ada", "--reason", "I deleted these articles")
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"Message to discord-\w+: sent\.", done.stdout)
+    assert Book(blog.project.lake.project).open_incidents() == []
+    assert titles(receiver.webhooks) == ["blog: the capture was refused", "blog: over: the capture was refused"]
+    assert "was accepted by Ada: I deleted these articles" in receiver.webhooks[1]
+    assert "0 minutes" not in receiver.webhooks[1]
+    assert "--accept" not in ratchet("status", BLOG).stdout
 
 
 # ratchet alert test -------------------------------------------------------------------------------

@@ -8,6 +8,9 @@ import click
 
 if TYPE_CHECKING:
     from pipeline.core.corrections import Choice
+    from pipeline.core.model import Source
+    from pipeline.core.project import Project
+    from pipeline.notify.delivery import Delivery
 
 
 @click.command()
@@ -43,6 +46,7 @@ def command(
     """Correct HOUR of SOURCE: signed, kept for ever, and reversible by another correction.
 
     Later hours are made again where the correction changes them; what they were stays in superseded/.
+    An incident that this ends is closed, and its channels are told.
 
     \b
     Example: ratchet correct my_blog 2026-11-22T14 --accept --by Ada --reason "I deleted these articles"
@@ -72,6 +76,20 @@ def command(
         with dagster_instance(project) as instance:
             SourceRuns.of(found, instance).history()
     click.echo(f"{at.key} of {found.name}: {plain(made.words, 500)} (correction {made.id}).")
+    for delivery in _tell(project, found):
+        click.echo(f"Message to {delivery.channel}: {delivery.result}.")
+
+
+def _tell(project: Project, source: Source) -> list[Delivery]:
+    """Close the incident that the correction ended, and say so. Raises ChannelFault where a channel fails."""
+    from dataclasses import replace
+    from datetime import UTC, datetime
+
+    from pipeline.notify.incidents import tell_incidents, watched
+
+    # Nothing was tried here, so nothing that a daemon still tries in this hour is called a failure.
+    watch = replace(watched(project, source), finished=())
+    return tell_incidents(project.lake, watch, lambda: datetime.now(UTC))
 
 
 def _choice(accept: bool, items: tuple[str, ...], reject: bool, captured_at: str | None) -> Choice:

@@ -167,6 +167,9 @@ def _end_words(incident: Incident, over: Over) -> str:
         return "The credential was renewed."
     if incident.cause in (Cause.CHANNEL_FAILED, Cause.HEARTBEAT_FAILED, Cause.CONFIGURATION):
         return f"It works again, after {span}."
+    if over.decided:
+        words = f"{plain(over.decided, _MAX_OWN)}: {plain(over.reason, _MAX_OWN)}"
+        return f"The capture of {incident.since:%Y-%m-%d %H:%M} UTC was {words}"
     lost = over.gaps + over.quarantined
     words = "no hour was lost" if not lost else f"{lost} hour{'' if lost == 1 else 's'} lost"
     if over.quarantined:

@@ -45,7 +45,8 @@ class Incident(msgspec.Struct, frozen=True, omit_defaults=True):
 class Over(msgspec.Struct, frozen=True, omit_defaults=True):
     """How an incident ended. ``recovered_at`` is None where nobody watches its subject any longer.
 
-    ``gaps`` and ``quarantined`` are the hours that were lost meanwhile.
+    ``gaps`` and ``quarantined`` are the hours that were lost meanwhile. ``decided`` and ``reason``: the owner's word
+    on a refused capture and why it was given, where that ended the incident.
     """
 
     id: str
@@ -53,6 +54,8 @@ class Over(msgspec.Struct, frozen=True, omit_defaults=True):
     recovered_at: datetime | None = None
     gaps: int = 0
     quarantined: int = 0
+    decided: str = ""
+    reason: str = ""
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,11 @@ from pipeline.core.incidents.book import Book, Incident, Over
 from pipeline.core.incidents.notes import CHANNEL, Failing, read_note
 from pipeline.core.incidents.troubles import BLOCKING, FAILING_LONG, SETTLING, Trouble, settled, troubles
 from pipeline.core.lake import VALIDATED, Lake, SourceLake
-from pipeline.core.ledger import read_ledger
+from pipeline.core.ledger import corrections, read_ledger
 from pipeline.core.lineage import standing_capture
 from pipeline.core.model import Cause, HourState, Source
 from pipeline.core.publishing import SENDING
+from pipeline.core.records import Correction
 
 _WATCHED, _BROKEN = "watched-", "broken-"
 _COMMON = frozenset({Cause.TRANSPORT, Cause.LAKE, Cause.FAULT})
@@ -152,10 +153,24 @@ def _over(lake: Lake, watch: Watch, incident: Incident, now: datetime) -> Over:
         return Over(incident.id, now)
     hours = read_ledger(of_source, source, now, since=Hour.of(incident.since)).hours
     states = [state for hour, state in hours.items() if hour <= Hour.of(accepted_at)]
+    word = _word_on(of_source, incident)
     return Over(
         incident.id,
         now,
         accepted_at,
         gaps=states.count(HourState.GAP),
         quarantined=states.count(HourState.QUARANTINED),
+        decided=word.words if word else "",
+        reason=word.reason if word else "",
     )
+
+
+def _word_on(lake: SourceLake, incident: Incident) -> Correction | None:
+    """The owner's word by which the refused capture of an incident was accepted."""
+    hour = Hour.of(incident.since)
+    if incident.cause is not Cause.REFUSED or not lake.exists(VALIDATED, hour):
+        return None
+    capture = standing_capture(lake, hour)
+    if capture.captured_at != incident.since:
+        return None
+    return next((word for word in reversed(corrections(lake)) if word.capture == capture.name), None)
