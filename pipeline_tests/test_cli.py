@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import signal
@@ -14,14 +15,20 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from rich.console import Console
 
 from pipeline import cli, collecting
 from pipeline.cli.collect import command as collect_command
+from pipeline.cli.drill import _print_table as drill_table
+from pipeline.cli.summary import hours_words, print_summary
 from pipeline.core.corrections import decide
 from pipeline.core.history import read_report
-from pipeline.core.model import Crossing, RuleKind
+from pipeline.core.ledger import Ledger
+from pipeline.core.model import Crossing, HourState, RuleKind
 from pipeline.core.project import Project
 from pipeline.core.records import Report
+from pipeline.core.text import counted
+from pipeline.drill.drilling import Row
 from pipeline.notify.delivery import Delivery
 from pipeline.sandbox.article import Article
 from pipeline.sandbox.server import NoteSandbox
@@ -146,6 +153,10 @@ def test_a_rejected_hour_is_told_as_rejected_once(told: Project) -> None:
     assert f"{BLOG} {HOUR.key} rejected by Ada: tests\n" in ratchet("status", BLOG).stdout
 
 
+def test_what_is_said_of_an_hour_is_one_line_where_no_terminal_is(told: Project) -> None:
+    assert re.search(r"^✗ blog 2026-04-04T12 rejected by .*tests", ratchet("status", COLUMNS="20").stdout, re.MULTILINE)
+
+
 def test_the_room_of_each_source_is_told_with_its_growth_by_the_year(told: Project) -> None:
     said = ratchet("status", "--storage").stdout
     assert re.search(rf"{BLOG}: 0\.\d MB in \d+ files for 2 hours; a year of its hours takes [\d.]+ MB\.\n", said)
@@ -158,6 +169,36 @@ def test_a_check_of_one_rule_says_so(project: Project) -> None:
     said = ratchet("source", "check").stdout
     assert "; 1 rule.\n" in said
     assert "; 0 rules.\n" in said
+
+
+def test_one_of_a_kind_is_told_as_one() -> None:
+    hours = {HOUR: HourState.OBSERVED, HOUR + 1: HourState.GAP}
+    assert hours_words(Ledger(BLOG, hours)) == "1 hour observed, 0 quarantined, 1 gap"
+    assert hours_words(Ledger(BLOG, hours | {HOUR + 2: HourState.GAP})).endswith("2 gaps")
+    assert counted(1_204, "gap") == "1,204 gaps"
+
+
+def test_a_drill_of_one_fault_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    drill_table([Row("401", "12", "it ended with 12", True)])
+    assert capsys.readouterr().out.endswith("1 fault: 1 loud, 0 quiet, 0 not injected.\n")
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_the_reason_of_a_refusal_breaks_between_words_on_a_terminal_and_nowhere_else(
+    blog: Blog, terminal: bool
+) -> None:
+    assert blog.capture(MOMENT - timedelta(hours=1)).success
+    blog.account.views = dict.fromkeys(blog.account.views, 1)
+    assert blog.capture().blocked
+    out = io.StringIO()
+    print_summary(Console(file=out, width=60, force_terminal=terminal, color_system=None), blog.lake, blog.source)
+    said = out.getvalue()
+    (refused,) = re.findall(r"^  quarantined.*?(?=\n  crossings)", said, re.MULTILINE | re.DOTALL)
+    assert len(refused) > 120
+    assert ("\n" in refused) is terminal
+    if terminal:
+        assert max(map(len, refused.splitlines())) <= 60
+    assert f"Files   {blog.lake.root}\n" in said
 
 
 # Collect --------------------------------------------------------------------------------------------------

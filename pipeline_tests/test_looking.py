@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,9 +13,10 @@ from typing import Any
 import pytest
 import yaml
 from click.testing import CliRunner, Result
+from rich.console import Console
 
 from pipeline import cli
-from pipeline.cli.show import sparkline
+from pipeline.cli.show import _print_items, sparkline
 from pipeline.core.analysis.marks import marks
 from pipeline_tests.core.account import Account
 from pipeline_tests.site.pages import HOURS, TITLES, made_site
@@ -36,8 +39,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Account]:
     return folder, account
 
 
-def _ratchet(folder: Path, *arguments: str) -> Result:
-    environment = {"RATCHET_DATA": str(folder), "RATCHET_DEFS": str(folder / "defs"), "COLUMNS": "120"}
+def _ratchet(folder: Path, *arguments: str, **more: str) -> Result:
+    environment = {"RATCHET_DATA": str(folder), "RATCHET_DEFS": str(folder / "defs"), "COLUMNS": "120"} | more
     return CliRunner().invoke(cli.cli, list(arguments), env=environment)
 
 
@@ -53,9 +56,44 @@ def test_show_lists_the_items_with_what_they_gained(made: tuple[Path, Account]) 
     assert found.exit_code == 0, found.output
     assert "Spike" in found.output
     assert "+1,029" in found.output
-    assert "Withheld: 0 items published while watched can be used" in found.output
+    assert "The first 36 hours\nWithheld: 0 items published while watched can be used" in found.output
+    assert re.search(r", last captured 2026-11-0\d \d\d:\d\d UTC$", found.output, re.MULTILINE)
     assert "marked script" in found.output
     assert "<b>" not in found.output
+
+
+@pytest.mark.parametrize("columns", [20, 60, 120])
+def test_show_prints_every_column_where_no_terminal_is(made: tuple[Path, Account], columns: int) -> None:
+    found = _ratchet(made[0], "show", "blog", COLUMNS=str(columns)).output.splitlines()
+    assert found[2].split() == ["item", "30", "days", "now", "1h", "24h", "7d", "30d", "rank", "id"]
+    ids = {line.split()[-1] for line in found[3 : found.index("", 3)]}
+    assert ids >= {"n1", "n2", *TITLES}
+
+
+@pytest.mark.parametrize("columns", [40, 90, 140])
+def test_show_shortens_titles_and_nothing_else_where_a_terminal_is_narrow(columns: int) -> None:
+    gains = {"1h": 1, "24h": 24, "7d": 7, "30d": 30}
+    ids = ["https://example.com/?p=1", "n_1*"]
+    items = [
+        {"item_id": item, "title": "T" * 60, "days": [1] * 30, "value": 5, "gained": gains, "rank": 1, "climbed": 0}
+        for item in ids
+    ]
+    out = io.StringIO()
+    console = Console(file=out, width=columns, force_terminal=True, color_system=None)
+    _print_items(console, {"items": items})
+    header, *rows = out.getvalue().splitlines()
+    assert header.split() == [
+        "item",
+        *("30 days" if columns >= 100 else "14 days").split(),
+        "now",
+        *gains,
+        "rank",
+        "id",
+    ]
+    assert [row.split()[-1] for row in rows] == ids
+    assert console.width == columns
+    if columns >= 90:
+        assert max(map(len, rows)) <= columns
 
 
 def test_a_day_that_brought_little_is_no_day_that_brought_nothing() -> None:

@@ -67,7 +67,7 @@ def test_a_source_is_asked_for_written_and_its_first_items_are_shown(
     assert "7 items in 1 request; the first 5 are" in result.output
     assert "n4" in result.output
     assert "n5" not in result.output
-    assert "［bold］" in result.output
+    assert "Article [bold]1[/]" in result.output
     assert len(sandbox.requests) == 1
     source = read_source(checkout.defs / "my_blog" / "defs.yaml")
     assert (source.platform.credential, source.enabled, source.counter_names) == (
@@ -75,6 +75,14 @@ def test_a_source_is_asked_for_written_and_its_first_items_are_shown(
         True,
         ("views", "likes", "comments"),
     )
+
+
+def test_an_id_is_shown_so_that_it_can_be_copied_and_takes_no_effect(checkout: Project) -> None:
+    articles = [Article("a_/b:c*d\x1b[2J\u202e", "Title", MOMENT, 100, 1, 0)]
+    with NoteSandbox(lambda: articles, cookie=SECRET) as running:
+        said = add(running, f"\n{SECRET}\n").output
+    assert "a_/b:c*d [2J" in said
+    assert not set("\x1b\u202e\u2060") & set(said)
 
 
 def test_the_secret_stands_in_dotenv_alone_which_only_its_owner_reads(

@@ -77,6 +77,8 @@ def _print_table(rows: Sequence[Row]) -> None:
     from rich.markup import escape
     from rich.table import Table
 
+    from pipeline.core.text import counted
+
     console = Console()
     table = Table(show_lines=True)
     table.add_column("fault", min_width=12)
@@ -90,4 +92,6 @@ def _print_table(rows: Sequence[Row]) -> None:
     console.print(table)
     quiet = sum(row.loud is False for row in rows)
     skipped = sum(row.loud is None for row in rows)
-    console.print(f"{len(rows)} faults: {len(rows) - quiet - skipped} loud, {quiet} quiet, {skipped} not injected.")
+    console.print(
+        f"{counted(len(rows), 'fault')}: {len(rows) - quiet - skipped} loud, {quiet} quiet, {skipped} not injected."
+    )

@@ -23,17 +23,18 @@ def command(last: int | None) -> None:
 
     from pipeline.cli.summary import print_summary
     from pipeline.core.project import Project
+    from pipeline.core.text import counted
     from pipeline.replaying import Replay
 
     console = Console()
     replay = Replay.of_recording(Project.here(), last)
     with replay.lake.writing():
         if replay.is_done:
-            console.print(
-                f"Nothing to do: all {replay.wanted} captures asked for are in the lake. Nothing was changed."
-            )
+            wanted = "the capture" if replay.wanted == 1 else f"all {replay.wanted} captures"
+            verb = "is" if replay.wanted == 1 else "are"
+            console.print(f"Nothing to do: {wanted} asked for {verb} in the lake. Nothing was changed.")
         else:
-            click.echo(f"Replaying {len(replay.pending)} captures, about a second each.")
+            click.echo(f"Replaying {counted(len(replay.pending), 'capture')}, about a second each.")
             columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
             with Progress(*columns, console=console) as progress:
                 task = progress.add_task("Replaying", total=len(replay.pending))

@@ -8,12 +8,14 @@ import click
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
     from pipeline.core.analysis.happenings import Happening
     from pipeline.core.analysis.watched import Watched
 
 _BARS = "▁▂▃▄▅▆▇█"
 _ROWS, _DAYS, _FEWER_DAYS, _HAPPENINGS = 25, 30, 14, 8
+_TITLE, _SHORTEST_TITLE, _LONGEST_ID, _WIDEST = 46, 12, 300, 2_000
 _DAY = 86_400_000_000
 
 
@@ -57,7 +59,7 @@ def command(source: str, item: str | None, as_json: bool, counter: str | None) -
 
         click.echo(msgspec.json.format(msgspec.json.encode(content)).decode())
     else:
-        _print(Console(highlight=False), watched, content)
+        _print(Console(highlight=False), content)
 
 
 def _content(watched: Watched, counter: str, place: int | None, happened: list[Happening]) -> dict[str, Any]:
@@ -124,38 +126,69 @@ def _days(watched: Watched, counter: str, place: int) -> list[int | None]:
     ]
 
 
-def _print(console: Console, watched: Watched, content: dict[str, Any]) -> None:
+def _print(console: Console, content: dict[str, Any]) -> None:
+    from rich.markup import escape
+
+    from pipeline.core.text import legible, plain
+
+    captured = content["captured_at"][: len("2026-11-22T14:17")].replace("T", " ")
+    console.print(
+        f"[bold]{content['source']}[/bold]  {content['counter']}, last captured {captured} UTC\n", soft_wrap=True
+    )
+    _print_items(console, content)
+    more = len(content["items"]) - _ROWS
+    if more > 0:
+        console.print(f"[dim]and {more:,} more: ratchet show {content['source']} --json[/]")
+    sentences = _first_hours(content)
+    if sentences:
+        console.print("\n[bold]The first 36 hours[/]")
+    for sentence in sentences:
+        console.print(sentence, soft_wrap=not console.is_terminal)
+    if content["happened"]:
+        console.print()
+    for happening in content["happened"][-_HAPPENINGS:]:
+        item = "" if happening["item_id"] is None else f"{legible(happening['item_id'], _LONGEST_ID)} "
+        words = f"{happening['kind']} {item}{plain(happening['words'], 160)}"
+        console.print(f"[dim]{happening['at'][:16].replace('T', ' ')}[/]  {escape(words)}", soft_wrap=True)
+
+
+def _print_items(console: Console, content: dict[str, Any]) -> None:
+    """Every column whole: titles give way where a terminal is narrow, and lines are longer than it where it is tiny."""
+    from rich.console import Console
+
+    whole = Console(width=_WIDEST)
+    roomy = not console.is_terminal or console.width >= 100
+    days, title = (_DAYS if roomy else _FEWER_DAYS), _TITLE
+    wanted = whole.measure(_items(content, days, title)).maximum
+    if console.is_terminal and wanted > console.width:
+        title = max(_TITLE - (wanted - console.width), _SHORTEST_TITLE)
+    table = _items(content, days, title)
+    width = console.width
+    console.width = max(width, whole.measure(table).maximum)
+    console.print(table)
+    console.width = width
+
+
+def _items(content: dict[str, Any], days: int, title: int) -> Table:
     from rich.markup import escape
     from rich.table import Table
 
     from pipeline.core.analysis.gains import WINDOWS
-    from pipeline.core.text import plain
+    from pipeline.core.text import legible
 
-    days = _DAYS if console.width >= 100 else _FEWER_DAYS
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
-    table.add_column("item", max_width=46, no_wrap=True)
+    table.add_column("item", max_width=title, no_wrap=True)
     table.add_column(f"{days} days", no_wrap=True, min_width=days)
     for name in ("now", *WINDOWS, "rank"):
         table.add_column(name, justify="right", no_wrap=True, min_width=6 if name in ("now", "rank") else 4)
+    table.add_column("id", no_wrap=True)
     for row in content["items"][:_ROWS]:
         gained = [_signed(row["gained"][name]) for name in WINDOWS]
         place = "–" if row["rank"] is None else f"{row['rank']}.{_climbed(row['climbed'])}"
         value = "–" if row["value"] is None else f"{row['value']:,}"
-        table.add_row(escape(plain(row["title"])), sparkline(row["days"][-days:]), value, *gained, place)
-    console.print(f"[bold]{content['source']}[/bold]  {content['counter']}, last captured {content['captured_at']}\n")
-    console.print(table)
-    more = len(content["items"]) - _ROWS
-    if more > 0:
-        console.print(f"[dim]and {more:,} more: ratchet show {content['source']} --json[/]")
-    console.print()
-    for sentence in _first_hours(content):
-        console.print(sentence)
-    if content["happened"]:
-        console.print()
-    for happening in content["happened"][-_HAPPENINGS:]:
-        item = "" if happening["item_id"] is None else f"{happening['item_id']} "
-        words = f"{happening['kind']} {item}{plain(happening['words'], 160)}"
-        console.print(f"[dim]{happening['at'][:16].replace('T', ' ')}[/]  {escape(words)}", soft_wrap=True)
+        cells = (sparkline(row["days"][-days:]), value, *gained, place)
+        table.add_row(escape(legible(row["title"] or "")), *cells, escape(legible(row["item_id"], _LONGEST_ID)))
+    return table
 
 
 def _first_hours(content: dict[str, Any]) -> list[str]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _NONE = " (Enter for none)"
 _SHOWN = 5
+_LONGEST_ID = 300
 _MOST_COLUMNS = 6
 """Of counters; more of them are listed in one column, with those that an item has."""
 
@@ -227,10 +228,10 @@ def _show(source: Source, trial: Trial) -> None:
     """The first items, or why they would be refused. Raises Refused then."""
     from rich.console import Console
     from rich.markup import escape
-    from rich.table import Table
+    from rich.table import Column, Table
 
     from pipeline.core.errors import Refused
-    from pipeline.core.text import plain
+    from pipeline.core.text import legible
 
     requests = f"{trial.requests} request{'' if trial.requests == 1 else 's'}"
     items = f"{len(trial.items)} item{'' if len(trial.items) == 1 else 's'}"
@@ -241,12 +242,14 @@ def _show(source: Source, trial: Trial) -> None:
         )
     names = source.counter_names
     wide = len(names) > _MOST_COLUMNS
-    table = Table("item", "counters") if wide else Table("item", "title", *names)
+    item_id = Column("item", overflow="fold")  # whole, for other commands take it
+    table = Table(item_id, "counters") if wide else Table(item_id, "title", *names)
     for item in trial.items[:_SHOWN]:
-        cells = [item["item_id"], item["title"] or "", *(item[name] for name in names)]
+        cells = [item["title"] or "", *(item[name] for name in names)]
         if wide:
-            cells = [item["item_id"], ", ".join(f"{name} {item[name]}" for name in names if item[name] is not None)]
-        table.add_row(*("" if cell is None else escape(plain(str(cell), 200 if wide else 60)) for cell in cells))
+            cells = [", ".join(f"{name} {item[name]}" for name in names if item[name] is not None)]
+        words = ["" if cell is None else legible(str(cell), 200 if wide else 60) for cell in cells]
+        table.add_row(*map(escape, [legible(item["item_id"], _LONGEST_ID), *words]))
     console = Console()
     more = f"; the first {_SHOWN} are" if len(trial.items) > _SHOWN else ":"
     console.print(f"\n{items} in {requests}{more}")

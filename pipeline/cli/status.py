@@ -112,7 +112,8 @@ def _print(found: dict[str, dict[str, Any]], now: datetime) -> None:
         for line in _open_lines(name, status):
             console.print(escape(line), soft_wrap=True)
         for refused in status["quarantined_hours"][-3:]:
-            console.print(f"\n[red]✗[/] {name} {refused['hour']} {escape(_refusal_words(refused))}")
+            words = escape(_refusal_words(refused))
+            console.print(f"\n[red]✗[/] {name} {refused['hour']} {words}", soft_wrap=not console.is_terminal)
         for decision in status["corrections"][-3:]:
             console.print(f"\n✎ {name} {escape(_decision_words(decision))}", soft_wrap=True)
     console.print("\n[dim]● observed  ✗ quarantined  ◐ unfinished  · gap[/]")

@@ -14,6 +14,7 @@ from pipeline.core.hours import Hour
 from pipeline.core.lake import SourceLake
 from pipeline.core.ledger import Ledger, quarantined, read_ledger
 from pipeline.core.model import Crossing, HourState, Source
+from pipeline.core.text import counted
 
 
 def print_summary(console: Console, lake: SourceLake, source: Source) -> None:
@@ -23,20 +24,21 @@ def print_summary(console: Console, lake: SourceLake, source: Source) -> None:
     for capture, record in quarantined(lake, ledger):
         failed = ", ".join(record.failed)
         console.print(
-            f"  [red]quarantined[/red] {capture.hour.key} by {failed}: {escape(record.reason)}", soft_wrap=True
+            f"  [red]quarantined[/red] {capture.hour.key} by {failed}: {escape(record.reason)}",
+            soft_wrap=not console.is_terminal,
         )
     _print_crossings(console, lake, lake.accepted_hours())
     console.print()
-    console.print(f"Files   {escape(str(lake.root))}")
+    console.print(f"Files   {escape(str(lake.root))}", soft_wrap=True)
     console.print(f"Ledger  ratchet status {source.name}")
-    console.print(f"Page    {escape(str(lake.root.parents[1] / 'site' / f'{source.name}.html'))}")
+    console.print(f"Page    {escape(str(lake.root.parents[1] / 'site' / f'{source.name}.html'))}", soft_wrap=True)
     console.print("See it  make dev, then open the address that it prints")
 
 
 def hours_words(ledger: Ledger) -> str:
     """``157 hours observed, 1 quarantined, 519 gaps``."""
-    words = f"{ledger.count(HourState.OBSERVED):,} hours observed, {ledger.count(HourState.QUARANTINED):,} quarantined"
-    words += f", {ledger.count(HourState.GAP):,} gaps"
+    words = f"{counted(ledger.count(HourState.OBSERVED), 'hour')} observed"
+    words += f", {ledger.count(HourState.QUARANTINED):,} quarantined, {counted(ledger.count(HourState.GAP), 'gap')}"
     unfinished = ledger.count(HourState.UNFINISHED)
     return words + (f", {unfinished} unfinished" if unfinished else "")
 
@@ -50,4 +52,4 @@ def _print_crossings(console: Console, lake: SourceLake, hours: Sequence[Hour]) 
         speaking += bool(found)
     by_mark = Counter((crossing.counter, crossing.threshold) for crossing in crossings)
     marks = ", ".join(f"{threshold:,.0f} {counter}: {n}" for (counter, threshold), n in sorted(by_mark.items()))
-    console.print(f"  crossings in {speaking} hours: {marks or 'none'}", soft_wrap=True)
+    console.print(f"  crossings in {counted(speaking, 'hour')}: {marks or 'none'}", soft_wrap=not console.is_terminal)

@@ -32,10 +32,29 @@ def plain(text: str, limit: int = 120) -> str:
       format characters go (the joiners of emoji and of Indic and Persian script stay); half of a
       surrogate pair, which no channel could be sent, becomes U+FFFD.
     """
+    line = _MARKUP.sub(lambda found: chr(ord(found[0]) + 0xFEE0), _one_line(text, limit))
+    return _shortened(_JOINT.sub(lambda found: found[0] + _WORD_JOINER, line), limit)
+
+
+def legible(text: str, limit: int = 120) -> str:
+    """Outside text as one line of at most ``limit`` characters for a terminal, where an id has to be copied as it is.
+
+    What a terminal would obey goes as in `plain`: line breaks, control characters, direction overrides. Markup stays.
+    """
+    return _shortened(_one_line(text, limit), limit)
+
+
+def counted(count: int, noun: str) -> str:
+    """``1 gap``, ``1,204 gaps``."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def _one_line(text: str, limit: int) -> str:
     # The slice bounds the work on a title of a megabyte.
-    visible = "".join(_visible(character) for character in text[: 20 * limit])
-    line = _MARKUP.sub(lambda found: chr(ord(found[0]) + 0xFEE0), " ".join(visible.split()))
-    line = _JOINT.sub(lambda found: found[0] + _WORD_JOINER, line)
+    return " ".join("".join(_visible(character) for character in text[: 20 * limit]).split())
+
+
+def _shortened(line: str, limit: int) -> str:
     return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
 
 

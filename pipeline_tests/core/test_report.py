@@ -164,6 +164,7 @@ def text_of_plain_title(account: Account) -> str:
 @pytest.mark.parametrize(
     ("coverage", "words"),
     [
+        (Coverage(1, 1, 0, 0), "1 of 1 hour observed"),
         (Coverage(24, 24, 0, 0), "24 of 24 hours observed"),
         (Coverage(24, 22, 1, 1), "22 of 24 hours observed, 1 gap, 1 quarantined"),
         (Coverage(720, 711, 2, 7), "711 of 720 hours observed, 7 gaps, 2 quarantined"),

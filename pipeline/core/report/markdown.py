@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from pipeline.core.hours import format_time
 from pipeline.core.records import Coverage, Report
-from pipeline.core.text import plain
+from pipeline.core.text import counted, plain
 
 REVISIONS_NAMED = 25
 _TITLE_LENGTH = 240
@@ -41,8 +41,8 @@ def report_text(report: Report) -> str:
 
 def coverage_words(coverage: Coverage) -> str:
     """``711 of 720 hours observed, 7 gaps, 2 quarantined``."""
-    words = f"{coverage.observed} of {coverage.hours} hours observed"
-    words += f", {coverage.gaps} gap{'' if coverage.gaps == 1 else 's'}" if coverage.gaps else ""
+    words = f"{coverage.observed} of {counted(coverage.hours, 'hour')} observed"
+    words += f", {counted(coverage.gaps, 'gap')}" if coverage.gaps else ""
     return words + (f", {coverage.quarantined} quarantined" if coverage.quarantined else "")
 
 
