@@ -262,7 +262,7 @@ def test_a_report_that_was_made_again_is_counted_anew(project: Project, told: Ac
     watched = vital(project)
     assert watched.scrape().value("crossings_total") == 1
     told.correct(1, "accept")
-    told.correct(3, "reject")
+    told.correct(3, "reject", made=21)
     assert not told.lake.exists(REPORT, hour(3))
     assert watched.scrape().value("crossings_total") is None
 
