@@ -244,7 +244,7 @@ def test_a_correction_ends_the_incident_of_its_refusal(world: World, receiver: R
         decide(lake, source, hour(0), "accept", by="Ada", reason="I looked", made_at=at(1))
         finish_interrupted(lake, source)
     world.look(at(0.9))
-    assert "no hour was lost" in receiver.webhooks[-1]
+    assert "was accepted by Ada: I looked" in receiver.webhooks[-1]
 
 
 def test_a_source_that_is_switched_off_ends_its_silence_without_a_word(world: World, receiver: Receiver) -> None:
