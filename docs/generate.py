@@ -16,7 +16,7 @@ import msgspec
 from pipeline.cli import cli
 from pipeline.core.incidents.book import Incident, Over
 from pipeline.core.records import Correction, Lineage, Mark, Quarantine, Receipt, Report, Signals
-from pipeline.core.sources import SourceSpec
+from pipeline.core.source_spec import SourceSpec
 from pipeline_tests.rehearsal.runbook import runbook
 
 DOCS = Path(__file__).parent

@@ -15,7 +15,8 @@ from pipeline.cli import cli
 from pipeline.core.counter_spec import CounterSpec
 from pipeline.core.errors import RatchetError
 from pipeline.core.project import ROOT
-from pipeline.core.sources import BoundsSpec, RuleSpec, SourceSpec, read_source
+from pipeline.core.source_spec import BoundsSpec, RuleSpec, SourceSpec
+from pipeline.core.sources import read_source
 
 DOCUMENTS = [ROOT / "README.md", ROOT / "data" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 _LINK = re.compile(r"\]\((?!\w+:)([^)#\s]*)(?:#([^)\s]+))?\)")

@@ -10,7 +10,8 @@ from pydantic import BaseModel
 from pipeline.asset_checks import build_asset_checks
 from pipeline.assets import build_assets
 from pipeline.core.model import Source
-from pipeline.core.sources import SourceSpec, read_source
+from pipeline.core.source_spec import SourceSpec
+from pipeline.core.sources import read_source
 from pipeline.digests import build_digests
 from pipeline.jobs import build_jobs
 from pipeline.long_view import build_long_view

@@ -16,7 +16,8 @@ from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
 from pipeline.core.errors import ConfigError
-from pipeline.core.sources import COMPONENT, NAME
+from pipeline.core.source_spec import NAME
+from pipeline.core.sources import COMPONENT
 from pipeline.platforms import adapter
 from pipeline.platforms.protocol import Platform
 

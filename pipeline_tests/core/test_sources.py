@@ -15,6 +15,7 @@ from pipeline.core.errors import ConfigError
 from pipeline.core.hours import Hour
 from pipeline.core.model import Bounds, Counter, Policy, RuleKind, Source, Trend
 from pipeline.core.project import Project
+from pipeline.core.source_spec import BoundsSpec
 from pipeline.core.sources import find_source, read_source
 from pipeline.platforms.note import Note
 
@@ -267,7 +268,7 @@ PLACES = {
     "above": SOUND.replace("crosses: [500, 100]", f"above: {PLANTED}"),
     "below": SOUND.replace("crosses: [500, 100]", f"below: {PLANTED}"),
     "bounds": SOUND + f"  bounds: {PLANTED}\n",
-    **{name: SOUND + f"  bounds: {{{name}: {PLANTED}}}\n" for name in sources.BoundsSpec.model_fields},
+    **{name: SOUND + f"  bounds: {{{name}: {PLANTED}}}\n" for name in BoundsSpec.model_fields},
     "notify": SOUND + f"  notify: {PLANTED}\n",
     "channel": SOUND + f"  notify: [{{a: {PLANTED}}}]\n",
     **{name: SOUND + f"  {name}: {PLANTED}\n" for name in ("minute", "start", "end", "enabled", "simulated")},
