@@ -25,7 +25,8 @@ from pathlib import Path
 import msgspec
 
 from pipeline.core.errors import LakeFault
-from pipeline.core.files import damaged, lake_faults, listing
+from pipeline.core.files import damaged, lake_faults, listing, make_folder, sync_folder
+from pipeline.core.small_records import SmallRecords
 
 FOLDER = "archives"
 _INDEX_SUFFIX = ".json"
@@ -144,6 +145,51 @@ def _own_folder() -> Path:
         folder = tempfile.mkdtemp(prefix="ratchet-archives-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return Path(folder)
+
+
+@dataclass(frozen=True)
+class PackedMonths(SmallRecords):
+    """The months of a source that lie in archives. ``archives``: other folders where these may be."""
+
+    archives: tuple[Path, ...] = ()
+
+    def archive(self, month: str) -> Path:
+        """Where the archive of a packed month lies. Raises LakeFault where it is not found."""
+        found = packed(self.root, month)
+        if found is None:
+            raise LakeFault(f"{month} of {self.name} is not packed.", "Run it again; it was unpacked meanwhile.")
+        return find_archive(self.root, self.archives, found.index)
+
+    def unpack(self, month: str) -> int:
+        """Give every file of a packed month its place back, byte for byte; how many there were.
+
+        The index goes last, so that what a kill interrupts is gone on with. Raises LakeFault.
+        """
+        found = packed(self.root, month)
+        if found is None:
+            return 0
+        archive, count = self.archive(month), 0
+        with lake_faults(self.packing(month)):
+            make_folder(self.packing(month))  # says that the month is half packed
+            for table in found.index.tables:
+                (self.root / table).unlink(missing_ok=True)
+        for name, content in members(archive):
+            place = self.root / name
+            if not self.publish(place, content) and place.read_bytes() != content:
+                raise damaged(place, f"it is not the file that {archive} holds")
+            count += 1
+        index = index_path(self.root, month)
+        with lake_faults(index):
+            index.unlink()
+            sync_folder(index.parent)
+            if archive.parent == index.parent:
+                archive.unlink()
+            shutil.rmtree(self.packing(month), ignore_errors=True)
+        return count
+
+    def packing(self, month: str) -> Path:
+        """Where the files of a month wait that is being packed."""
+        return self.root / ".packing" / month
 
 
 @contextmanager

@@ -19,9 +19,10 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
+from pipeline.core.files import damaged
 from pipeline.core.hours import Hour, format_time, parse_time
 from pipeline.core.imported import is_rows
-from pipeline.core.lake import CaptureRef, SourceLake, damaged
+from pipeline.core.lake import CaptureRef, SourceLake
 from pipeline.core.model import Origin, Source
 from pipeline.core.readings import Shifted
 from pipeline.platforms.protocol import CutShort, Page

@@ -21,16 +21,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.core import archives, checksums
+from pipeline.core.engine import ROW_GROUP
 from pipeline.core.files import damaged, encode_json, lake_faults, listing, make_folder, sync, sync_folder
 from pipeline.core.history import read_report, unsettled_from
 from pipeline.core.hours import Hour
-from pipeline.core.lake import DELTA, PACKED, RAW, REPORT, SIGNALS, VALIDATED, SourceLake
+from pipeline.core.lake import DELTA, PACKED, RAW, REPORT, SIGNALS, VALIDATED, SourceLake, hour_in
 from pipeline.core.lineage import reading
 from pipeline.core.snapshots import read_table
 
 OLD_ENOUGH = timedelta(days=7)
 """How long a month has to be over before it is compacted: corrections come in the first days as a rule."""
-_ROWS = 122_880
 _FILE_TIME = (1980, 1, 1, 0, 0, 0)
 _TABLES = {VALIDATED: ".parquet", DELTA: ".parquet", REPORT: ".jsonl.zst"}
 
@@ -137,7 +137,7 @@ def _pack(lake: SourceLake, month: str, done: Callable[[], None]) -> archives.Pa
 
 
 def _place(lake: SourceLake, kind: str, name: str) -> Path:
-    return lake.place(kind, Hour.parse(name[: len("2026-11-22T14")]), name)
+    return lake.place(kind, hour_in(name), name)
 
 
 def _write_archive(lake: SourceLake, archive: Path, files: Sequence[Path]) -> None:
@@ -184,11 +184,11 @@ def _write_rows(files: Sequence[Path], target: Path) -> None:
 
 
 def _row_groups(files: Sequence[Path], schema: pa.Schema) -> Iterator[pa.Table]:
-    """The rows of the files one after the other, in tables of at least ``_ROWS`` but for the last."""
+    """The rows of the files one after the other, in tables of at least ``ROW_GROUP`` but for the last."""
     held: list[pa.Table] = []
     for file in files:
         held.append(_aligned(read_table(file), schema))
-        if sum(map(len, held)) >= _ROWS:
+        if sum(map(len, held)) >= ROW_GROUP:
             yield pa.concat_tables(held)
             held = []
     if held:

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from pipeline.core.errors import ConfigError, Refused
+from pipeline.core.files import encode_json
 from pipeline.core.history import judged_on, plan_rebuild, verdict
 from pipeline.core.hours import Hour, format_time, parse_time
-from pipeline.core.lake import VALIDATED, CaptureRef, SourceLake, encode_json
+from pipeline.core.lake import VALIDATED, CaptureRef, SourceLake
 from pipeline.core.ledger import corrections
 from pipeline.core.lineage import read_lineage
 from pipeline.core.model import Source

@@ -32,10 +32,9 @@ from datetime import datetime
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from pipeline.core.engine import SMALL, arrow_rows, cursor, named, reading_lake, render
-from pipeline.core.lake import damaged
+from pipeline.core.snapshots import columns_of
 
 
 def hour_delta(current: Path, previous: Path | None, counters: Sequence[str], first_accepted_at: datetime) -> pa.Table:
@@ -46,7 +45,7 @@ def hour_delta(current: Path, previous: Path | None, counters: Sequence[str], fi
 
     Raises ValueError where ``current`` lacks one of the counters, LakeFault where a file cannot be read.
     """
-    missing = set(counters).difference(_columns(current))
+    missing = set(counters).difference(columns_of(current))
     if missing:
         raise ValueError(f"{current} has no counter {', '.join(sorted(missing))}")
     query = render("hour_delta.sql", counters, has_previous=previous is not None)
@@ -55,14 +54,6 @@ def hour_delta(current: Path, previous: Path | None, counters: Sequence[str], fi
         parameters |= {"previous": named(previous), "first_accepted_at": first_accepted_at}
     with reading_lake(), cursor() as connection:
         return arrow_rows(connection, query, parameters, few=current.stat().st_size <= SMALL)
-
-
-def _columns(file: Path) -> list[str]:
-    try:
-        names: list[str] = pq.read_schema(file).names
-    except (pa.ArrowException, OSError) as fault:
-        raise damaged(file, str(fault)) from fault
-    return names
 
 
 def history_deltas(files: Sequence[Path], counters: Sequence[str]) -> pa.Table:

@@ -17,9 +17,10 @@ import pandas as pd
 import pyarrow as pa
 
 from pipeline.core.capture import Ended, read_pages
+from pipeline.core.files import encode_json
 from pipeline.core.hours import Hour
 from pipeline.core.imported import is_rows
-from pipeline.core.lake import VALIDATED, CaptureRef, SourceLake, encode_json
+from pipeline.core.lake import VALIDATED, CaptureRef, SourceLake
 from pipeline.core.lineage import read_lineage
 from pipeline.core.minutes import ByMinute, is_level
 from pipeline.core.model import FEED_STATE, SNAPSHOT_COLUMNS, Bounds, Rule

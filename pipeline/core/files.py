@@ -52,16 +52,6 @@ def encode_json(content: Mapping[str, Any] | msgspec.Struct) -> bytes:
     return msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n"
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object of the lake. Raises LakeFault where the file is damaged or unreadable."""
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
-    except ValueError as fault:
-        raise damaged(path, str(fault)) from fault
-    except OSError as fault:
-        raise as_lake_fault(path, fault) from fault
-
-
 def damaged(path: Path, what: str) -> LakeFault:
     return LakeFault(f"{path} is damaged: {what}", "Restore the file from a backup; nothing was changed.")
 

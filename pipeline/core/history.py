@@ -20,9 +20,10 @@ from pipeline.core.capture import read_head, read_pages
 from pipeline.core.deltas import hour_delta
 from pipeline.core.errors import LakeFault, NothingAccepted, Refused
 from pipeline.core.feeds import counted_listing, keep_refused, minutes_of
+from pipeline.core.files import encode_json
 from pipeline.core.hours import Hour
 from pipeline.core.imported import reader
-from pipeline.core.lake import DELTA, RAW, REPORT, REPORT_TEXT, VALIDATED, CaptureRef, SourceLake, encode_json
+from pipeline.core.lake import DELTA, RAW, REPORT, REPORT_TEXT, VALIDATED, CaptureRef, SourceLake
 from pipeline.core.ledger import corrections, read_coverage
 from pipeline.core.lineage import accepted_lineage, read_lineage, with_lineage
 from pipeline.core.model import Finding, Source

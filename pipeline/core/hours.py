@@ -16,6 +16,9 @@ _SPELLED = re.compile(r"(\d{4}-\d\d-\d\d)(?:T(?=\d\d$)|-(?=\d\d:00$))(\d\d)(?::0
 _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _ONE_HOUR = timedelta(hours=1)
 
+KEY_LENGTH = len("2026-11-22T14")
+"""Of an hour's key, with which the names of all its files begin."""
+
 
 @dataclass(frozen=True, order=True)
 class Hour:

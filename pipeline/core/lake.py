@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,13 +18,11 @@ from pathlib import Path
 from typing import BinaryIO
 
 from pipeline.core import archives
+from pipeline.core.archives import PackedMonths
 from pipeline.core.errors import LakeFault
-from pipeline.core.files import damaged as damaged
-from pipeline.core.files import encode_json as encode_json
 from pipeline.core.files import lake_faults, listing, make_folder, safe_name, sync_folder
-from pipeline.core.files import read_json as read_json
-from pipeline.core.hours import Hour
-from pipeline.core.small_records import CAPTURED_AT, SmallRecords
+from pipeline.core.hours import KEY_LENGTH, Hour
+from pipeline.core.small_records import CAPTURED_AT
 
 RAW, VALIDATED, DELTA, QUARANTINE = "raw", "validated", "delta", "quarantine"
 REPORT, REPORT_TEXT, SIGNALS = "report", "report text", "signals"
@@ -51,7 +48,6 @@ _SUFFIX = {
 PACKED = frozenset({RAW, VALIDATED, DELTA, REPORT, REPORT_TEXT, SIGNALS})
 """What the archive of a packed month holds. Findings of refused captures stay in their place."""
 
-_HOUR_LENGTH = len("2026-11-22T14")
 _BEFORE_ALL, _AFTER_ALL = "", "~"
 """Sort before and after the name of every hour."""
 _PROJECT = "_project"
@@ -62,6 +58,11 @@ _SIGNALS_NAME = re.compile(rf"{_CAPTURE_NAME.pattern}|{_HOUR_NAME.pattern}", re.
 _NAME = dict.fromkeys(_FOLDER, _HOUR_NAME) | {RAW: _CAPTURE_NAME, QUARANTINE: _CAPTURE_NAME, SIGNALS: _SIGNALS_NAME}
 
 
+def hour_in(name: str) -> Hour:
+    """The hour of a file by its name, which is that of a capture or of the hour itself."""
+    return Hour.parse(name[:KEY_LENGTH])
+
+
 @dataclass(frozen=True, order=True)
 class CaptureRef:
     """One stored capture. ``name`` is unique within its source and sorts by time."""
@@ -69,9 +70,13 @@ class CaptureRef:
     hour: Hour
     name: str
 
+    @classmethod
+    def named(cls, name: str) -> CaptureRef:
+        return cls(hour_in(name), name)
+
     @property
     def captured_at(self) -> datetime:
-        stamp = self.name[_HOUR_LENGTH + 1 :].partition("~")[0]
+        stamp = self.name[KEY_LENGTH + 1 :].partition("~")[0]
         return datetime.strptime(stamp, CAPTURED_AT).replace(tzinfo=UTC)
 
 
@@ -97,10 +102,8 @@ class Lake:
 
 
 @dataclass(frozen=True)
-class SourceLake(SmallRecords):
+class SourceLake(PackedMonths):
     """The files of one source."""
-
-    archives: tuple[Path, ...] = ()
 
     # Where things are ------------------------------------------------------------------------
 
@@ -127,6 +130,14 @@ class SourceLake(SmallRecords):
     def quarantine(self, capture: CaptureRef) -> Path:
         return self.path(QUARANTINE, capture.hour, capture.name)
 
+    def refused_records(self, capture: CaptureRef) -> Path:
+        """What a feed told in this capture that was refused record by record."""
+        return self.root / "refused_records" / f"{capture.name}.json"
+
+    def lost_path(self, capture: CaptureRef) -> Path:
+        """That a raw capture is lost for good, as its owner knows."""
+        return self.root / "lost" / f"{capture.name}.json"
+
     def exists(self, kind: str, hour: Hour, name: str | None = None) -> bool:
         return self.place(kind, hour, name).exists() or self._is_packed(kind, hour, name)
 
@@ -141,15 +152,21 @@ class SourceLake(SmallRecords):
             return None
         return found.st_ino, found.st_mtime_ns, found.st_size
 
+    def _is_packed(self, kind: str, hour: Hour, name: str | None = None) -> bool:
+        if kind not in PACKED:
+            return False
+        found = archives.packed(self.root, hour.month)
+        return found is not None and found.holds(kind, name or hour.key)
+
     # What there is ---------------------------------------------------------------------------
 
     def captures(self, first: Hour | None = None, last: Hour | None = None) -> list[CaptureRef]:
         """Every stored capture of a stretch of hours, in order of time."""
-        return [CaptureRef(Hour.parse(name[:_HOUR_LENGTH]), name) for name in self._stretch(RAW, first, last)]
+        return [CaptureRef.named(name) for name in self._stretch(RAW, first, last)]
 
     def refused(self, first: Hour | None = None, last: Hour | None = None) -> list[CaptureRef]:
         """Every capture of a stretch of hours that has findings in quarantine, in order of time."""
-        return [CaptureRef(Hour.parse(name[:_HOUR_LENGTH]), name) for name in self._stretch(QUARANTINE, first, last)]
+        return [CaptureRef.named(name) for name in self._stretch(QUARANTINE, first, last)]
 
     def accepted_hours(self, first: Hour | None = None, last: Hour | None = None) -> list[Hour]:
         """Every hour of a stretch with an accepted snapshot, in order of time."""
@@ -167,14 +184,14 @@ class SourceLake(SmallRecords):
         """The newest capture, or the newest of an hour earlier than ``before``."""
         for month in reversed(self.months(RAW)):
             for name in reversed(self.names(RAW, month)):
-                if before is None or name[:_HOUR_LENGTH] < before.key:
-                    return CaptureRef(Hour.parse(name[:_HOUR_LENGTH]), name)
+                if before is None or name[:KEY_LENGTH] < before.key:
+                    return CaptureRef.named(name)
         return None
 
     def first_capture(self) -> CaptureRef | None:
         for month in self.months(RAW):
             for name in self.names(RAW, month):
-                return CaptureRef(Hour.parse(name[:_HOUR_LENGTH]), name)
+                return CaptureRef.named(name)
         return None
 
     def last_accepted(self, before: Hour | None = None) -> Hour | None:
@@ -194,7 +211,7 @@ class SourceLake(SmallRecords):
             for month in self.months(kind)
             if from_[: len(month)] <= month <= to
             for name in self.names(kind, month)
-            if from_ <= name[:_HOUR_LENGTH] <= to
+            if from_ <= name[:KEY_LENGTH] <= to
         ]
 
     def months(self, kind: str) -> list[str]:
@@ -291,6 +308,11 @@ class SourceLake(SmallRecords):
         found = (numbered.fullmatch(entry) for entry in listing(self._superseded_folder(kind, hour)))
         return max((int(number[1]) for number in found if number), default=0)
 
+    def superseded(self, kind: str, hour: Hour) -> list[Path]:
+        """The former files of this hour, the first of all at the front: a message asks whether it is about news."""
+        folder, done = self._superseded_folder(kind, hour), self.generations(kind, hour)
+        return [folder / f"{hour.key}.{number}{_SUFFIX[kind]}" for number in range(1, done + 1)]
+
     def _superseded_folder(self, kind: str, hour: Hour) -> Path:
         return self.root / "superseded" / _FOLDER[kind] / f"month={hour.month}"
 
@@ -305,66 +327,7 @@ class SourceLake(SmallRecords):
             os.link(path, folder / f"{hour.key}.{done + 1}{_SUFFIX[kind]}")
             sync_folder(folder)
 
-    # Packed months ---------------------------------------------------------------------------
-
-    def unpack(self, month: str) -> int:
-        """Give every file of a packed month its place back, byte for byte; how many there were.
-
-        The index goes last, so that what a kill interrupts is gone on with. Raises LakeFault.
-        """
-        found = archives.packed(self.root, month)
-        if found is None:
-            return 0
-        archive, count = self.archive(month), 0
-        with lake_faults(self.packing(month)):
-            make_folder(self.packing(month))  # says that the month is half packed
-            for table in found.index.tables:
-                (self.root / table).unlink(missing_ok=True)
-        for name, content in archives.members(archive):
-            place = self.root / name
-            if not self.publish(place, content) and place.read_bytes() != content:
-                raise damaged(place, f"it is not the file that {archive} holds")
-            count += 1
-        index = archives.index_path(self.root, month)
-        with lake_faults(index):
-            index.unlink()
-            sync_folder(index.parent)
-            if archive.parent == index.parent:
-                archive.unlink()
-            shutil.rmtree(self.packing(month), ignore_errors=True)
-        return count
-
-    def packing(self, month: str) -> Path:
-        """Where the files of a month wait that is being packed."""
-        return self.root / ".packing" / month
-
     def _unpack_hour(self, kind: str, hour: Hour) -> None:
         """Before the file of an hour is made again."""
         if self._is_packed(kind, hour):
             self.unpack(hour.month)
-
-    def _is_packed(self, kind: str, hour: Hour, name: str | None = None) -> bool:
-        if kind not in PACKED:
-            return False
-        found = archives.packed(self.root, hour.month)
-        return found is not None and found.holds(kind, name or hour.key)
-
-    def archive(self, month: str) -> Path:
-        """Where the archive of a packed month lies. Raises LakeFault where it is not found."""
-        found = archives.packed(self.root, month)
-        if found is None:
-            raise LakeFault(f"{month} of {self.name} is not packed.", "Run it again; it was unpacked meanwhile.")
-        return archives.find_archive(self.root, self.archives, found.index)
-
-    def refused_records(self, capture: CaptureRef) -> Path:
-        """What a feed told in this capture that was refused record by record."""
-        return self.root / "refused_records" / f"{capture.name}.json"
-
-    def lost_path(self, capture: CaptureRef) -> Path:
-        """That a raw capture is lost for good, as its owner knows."""
-        return self.root / "lost" / f"{capture.name}.json"
-
-    def superseded(self, kind: str, hour: Hour) -> list[Path]:
-        """The former files of this hour, the first of all at the front: a message asks whether it is about news."""
-        folder, done = self._superseded_folder(kind, hour), self.generations(kind, hour)
-        return [folder / f"{hour.key}.{number}{_SUFFIX[kind]}" for number in range(1, done + 1)]

@@ -11,8 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.core.errors import NothingAccepted
+from pipeline.core.files import damaged
 from pipeline.core.hours import Hour
-from pipeline.core.lake import VALIDATED, CaptureRef, SourceLake, damaged
+from pipeline.core.lake import VALIDATED, CaptureRef, SourceLake
 from pipeline.core.records import Lineage
 
 _METADATA_KEY = b"ratchet"

@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeVar
 
 import msgspec
 
-from pipeline.core.lake import damaged
+from pipeline.core.files import damaged
 from pipeline.core.model import Bounds, Counter, Crossing, Finding, Origin, Rule
 
 

@@ -13,9 +13,11 @@ from typing import Any
 
 import msgspec
 
-from pipeline.core.files import encode_json, lake_faults, listing, read_json, safe_name
+from pipeline.core.errors import LakeFault
+from pipeline.core.files import encode_json, lake_faults, listing, safe_name
 from pipeline.core.hours import Hour
 from pipeline.core.publishing import SENDING, WRITING, Publisher
+from pipeline.core.records import decode
 
 CAPTURED_AT = "%Y%m%dT%H%M%S%fZ"
 """How a moment stands in the name of a file."""
@@ -27,29 +29,30 @@ class SmallRecords(Publisher):
 
     def correction_paths(self) -> list[Path]:
         """The owner's signed decisions in the order in which they were made."""
-        folder = self.root / "corrections"
-        return [folder / name for name in sorted(listing(folder)) if name.endswith(".json")]
+        return [self.root / "corrections" / f"{name}.json" for name in self._names("corrections")]
 
     def correction_path(self, made_at: datetime, identifier: str) -> Path:
-        stamp = made_at.astimezone(UTC).strftime(CAPTURED_AT)
-        return self.root / "corrections" / f"{stamp}-{safe_name(identifier)}.json"
+        return self._record("corrections", _stamped(made_at, identifier))
 
     def mark_paths(self) -> list[Path]:
         """What the owner marked in the history, in the order in which it was written down."""
-        folder = self.root / "marks"
-        return [folder / name for name in sorted(listing(folder)) if name.endswith(".json")]
+        return [self.root / "marks" / f"{name}.json" for name in self._names("marks")]
 
     def mark_path(self, made_at: datetime, identifier: str) -> Path:
-        stamp = made_at.astimezone(UTC).strftime(CAPTURED_AT)
-        return self.root / "marks" / f"{stamp}-{safe_name(identifier)}.json"
+        return self._record("marks", _stamped(made_at, identifier))
 
     def note(self, name: str) -> Path:
         """A small mutable mark about the present (a dead session, a rebuild under way), never about the past."""
-        return self.root / "notes" / f"{safe_name(name)}.json"
+        return self._record("notes", name)
 
     def read_note(self, name: str) -> dict[str, Any] | None:
         path = self.note(name)
-        return read_json(path) if path.exists() else None
+        try:
+            return decode(path, dict[str, Any])
+        except LakeFault:
+            if path.exists():
+                raise
+            return None
 
     def write_note(self, name: str, content: Mapping[str, Any] | msgspec.Struct, by: str = WRITING) -> None:
         """The caller holds `writing`, or `sending` and says so (``by=SENDING``)."""
@@ -57,8 +60,7 @@ class SmallRecords(Publisher):
 
     def note_names(self, beginning: str) -> list[str]:
         """The notes whose names begin so, in the order of their names."""
-        names = (entry.removesuffix(".json") for entry in listing(self.root / "notes") if entry.endswith(".json"))
-        return sorted(name for name in names if name.startswith(beginning))
+        return [name for name in self._names("notes") if name.startswith(beginning)]
 
     def drop_note(self, name: str) -> None:
         with lake_faults(self.note(name)):
@@ -66,11 +68,10 @@ class SmallRecords(Publisher):
 
     def incident(self, name: str) -> Path:
         """``name``: of an incident, or of how it ended. See core.incidents.book."""
-        return self.root / "incidents" / f"{safe_name(name)}.json"
+        return self._record("incidents", name)
 
     def incident_names(self) -> list[str]:
-        entries = listing(self.root / "incidents")
-        return sorted(entry.removesuffix(".json") for entry in entries if entry.endswith(".json"))
+        return self._names("incidents")
 
     # Receipts: see notify.delivery.Receipts ----------------------------------------------------
 
@@ -82,9 +83,19 @@ class SmallRecords(Publisher):
 
     def receipts(self, first: Hour, channel: str) -> list[Path]:
         """The receipts of one channel for the hours from ``first`` on, found by their names, in order of time."""
-        folder, ending = self.root / "receipts", f"--{channel}.json"
-        names = sorted(name for name in listing(folder) if name.endswith(ending))
-        return [folder / name for name in names if name[: len(first.key)] >= first.key]
+        names = (name for name in self._names("receipts") if name.endswith(f"--{channel}"))
+        return [self._receipt(name) for name in names if name[: len(first.key)] >= first.key]
 
     def _receipt(self, key: str) -> Path:
-        return self.root / "receipts" / f"{safe_name(key)}.json"
+        return self._record("receipts", key)
+
+    def _names(self, folder: str) -> list[str]:
+        entries = listing(self.root / folder)
+        return sorted(entry.removesuffix(".json") for entry in entries if entry.endswith(".json"))
+
+    def _record(self, folder: str, name: str) -> Path:
+        return self.root / folder / f"{safe_name(name)}.json"
+
+
+def _stamped(made_at: datetime, identifier: str) -> str:
+    return f"{made_at.astimezone(UTC).strftime(CAPTURED_AT)}-{identifier}"

@@ -16,15 +16,13 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.core.engine import SMALL, arrow_rows, cursor, named, reading_lake, render
+from pipeline.core.engine import ROW_GROUP, SMALL, arrow_rows, cursor, named, reading_lake, render
 from pipeline.core.lineage import reading
 from pipeline.core.model import FEED_STATE, Counter
 from pipeline.core.validation.checks import CHECKS_VERSION
 from pipeline.core.validation.listing import TIME_TYPE
 from pipeline.core.windows import DAYS_TYPE, days_column, is_days
 
-# DuckDB reads row groups of its own vector size in parallel.
-_ROW_GROUP = 122_880
 # Columns with a value of its own for nearly every item: a dictionary only makes them larger and slower
 # to read. Sorted by item_id, names and addresses share most of their beginning with the one before.
 _VARIED = {
@@ -125,7 +123,7 @@ def encode_table(table: pa.Table) -> bytes:
         table,
         buffer,
         compression="zstd",
-        row_group_size=_ROW_GROUP,
+        row_group_size=ROW_GROUP,
         use_dictionary=[name for name in table.column_names if name not in _VARIED],
         column_encoding={name: encoding for name, encoding in _VARIED.items() if name in table.column_names},
     )

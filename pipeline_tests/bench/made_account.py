@@ -18,8 +18,9 @@ import pandas as pd
 import pyarrow as pa
 
 from pipeline.core.capture import store_capture
+from pipeline.core.files import encode_json
 from pipeline.core.hours import Hour
-from pipeline.core.lake import REPORT, VALIDATED, CaptureRef, Lake, SourceLake, encode_json
+from pipeline.core.lake import REPORT, VALIDATED, CaptureRef, Lake, SourceLake
 from pipeline.core.lineage import with_lineage
 from pipeline.core.model import Counter, Origin, Rule, RuleKind, Source
 from pipeline.core.records import Lineage, Terms

@@ -312,7 +312,7 @@ def test_what_was_taken_out_of_an_archive_goes_with_the_process(account: Account
 
 
 def test_rows_of_more_than_one_group_are_all_there(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compact, "_ROWS", 3)
+    monkeypatch.setattr(compact, "ROW_GROUP", 3)
     told(account)
     rows_before = sum(len(read_table(account.lake.path(VALIDATED, hour(h)))) for h in (-5, -4, -2))
     compacted(account)

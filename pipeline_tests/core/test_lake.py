@@ -11,7 +11,7 @@ import pytest
 
 from pipeline.core.errors import LakeFault
 from pipeline.core.hours import Hour
-from pipeline.core.lake import DELTA, QUARANTINE, REPORT, REPORT_TEXT, VALIDATED, Lake, SourceLake, read_json
+from pipeline.core.lake import DELTA, QUARANTINE, REPORT, REPORT_TEXT, VALIDATED, Lake, SourceLake
 
 from .snapshots import at
 
@@ -226,7 +226,7 @@ def test_a_damaged_record_is_named(lake: SourceLake, content: bytes) -> None:
     lake.write_note("mark", {"a": 1})
     lake.note("mark").write_bytes(content)
     with pytest.raises(LakeFault, match=r"mark\.json is damaged") as caught:
-        read_json(lake.note("mark"))
+        lake.read_note("mark")
     assert caught.value.exit_code == 16
 
 

@@ -6,7 +6,8 @@ import uuid
 from datetime import datetime
 
 from pipeline.core.errors import ConfigError
-from pipeline.core.lake import VALIDATED, SourceLake, encode_json
+from pipeline.core.files import encode_json
+from pipeline.core.lake import VALIDATED, SourceLake
 from pipeline.core.records import Mark, decode
 from pipeline.core.snapshots import read_table
 

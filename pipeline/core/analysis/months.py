@@ -26,6 +26,7 @@ from pipeline.core.hours import Hour
 from pipeline.core.lake import REPORT, VALIDATED, SourceLake
 from pipeline.core.model import Crossing
 from pipeline.core.records import Movement, decode
+from pipeline.core.validation.listing import TIME_TYPE
 
 _KEY = b"ratchet-month"
 _FORMAT = 1
@@ -136,14 +137,14 @@ def read_hours(
 
 def _types(counters: Sequence[str]) -> dict[str, pa.DataType]:
     texts = dict.fromkeys(("item_id", "title", "status"), pa.dictionary(pa.int32(), pa.string()))
-    fixed = {"captured_at": pa.timestamp("us", "UTC"), **texts}
+    fixed = {"captured_at": TIME_TYPE, **texts}
     return fixed | dict.fromkeys(counters, pa.int64())
 
 
 def _of_hours(rows: pa.Table, hours: Mapping[str, object]) -> pa.Table:
     if not len(rows):
         return rows
-    starts = pa.array([Hour.parse(key).start for key in hours], pa.timestamp("us", "UTC"))
+    starts = pa.array([Hour.parse(key).start for key in hours], TIME_TYPE)
     return rows.filter(pc.is_in(pc.floor_temporal(rows["captured_at"], unit="hour"), starts))
 
 

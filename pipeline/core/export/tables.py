@@ -24,28 +24,35 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.core.engine import ROW_GROUP
 from pipeline.core.errors import ConfigError, LakeFault, SourceBusy
+from pipeline.core.files import damaged
 from pipeline.core.hours import Hour, format_time
-from pipeline.core.lake import DELTA, REPORT, VALIDATED, SourceLake, damaged
+from pipeline.core.lake import DELTA, REPORT, VALIDATED, SourceLake
 from pipeline.core.lineage import read_lineage, reading
 from pipeline.core.model import Counter, Trend
 from pipeline.core.records import Report, decode
+from pipeline.core.validation.listing import TIME_TYPE
 
-TABLE_ROWS = 122_880
+TABLE_ROWS = ROW_GROUP
 """Rows of one table of the stream, or a few more: a row group of Parquet as its readers like it."""
 
-_TIME = pa.timestamp("us", "UTC")
 _SNAPSHOT = {
-    "captured_at": _TIME,
+    "captured_at": TIME_TYPE,
     "item_id": pa.string(),
     "title": pa.string(),
     "url": pa.string(),
-    "published_at": _TIME,
+    "published_at": TIME_TYPE,
     "status": pa.string(),
 }
-_DELTA = {"captured_at": _TIME, "item_id": pa.string(), "previous_captured_at": _TIME, "elapsed_seconds": pa.float64()}
+_DELTA = {
+    "captured_at": TIME_TYPE,
+    "item_id": pa.string(),
+    "previous_captured_at": TIME_TYPE,
+    "elapsed_seconds": pa.float64(),
+}
 _CROSSING = {
-    "captured_at": _TIME,
+    "captured_at": TIME_TYPE,
     **dict.fromkeys(("hour", "item_id", "title", "url", "counter", "rule", "kind"), pa.string()),
     **dict.fromkeys(("threshold", "value", "previous_value"), pa.float64()),
 }

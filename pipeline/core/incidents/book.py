@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from pipeline.core.lake import SourceLake, encode_json
+from pipeline.core.files import encode_json
+from pipeline.core.lake import SourceLake
 from pipeline.core.model import Cause
 from pipeline.core.publishing import SENDING
 from pipeline.core.records import decode

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from pipeline.core.capture import Ended
+from pipeline.core.files import encode_json
 from pipeline.core.imported import is_rows
-from pipeline.core.lake import SIGNALS, CaptureRef, SourceLake, encode_json
+from pipeline.core.lake import SIGNALS, CaptureRef, SourceLake
 from pipeline.core.model import FEED_STATE, Origin, Source
 from pipeline.core.readings import Shifted
 from pipeline.core.records import Signal, Signals, Volume

@@ -9,13 +9,12 @@ from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
 
-from pipeline.core.hours import Hour
-from pipeline.core.lake import SIGNALS, CaptureRef, SourceLake
+from pipeline.core.hours import KEY_LENGTH, Hour
+from pipeline.core.lake import SIGNALS, CaptureRef, SourceLake, hour_in
 from pipeline.core.records import Signals, decode
 
 WINDOW_HOURS = 7 * 24
 """How far back what is usual is looked for."""
-_HOUR_LENGTH = len("2026-11-22T14")
 _OWN_WORDS = {"credential_runway"}
 """Checks whose numbers say by themselves when they become a failure."""
 
@@ -74,7 +73,7 @@ def measured_since(lake: SourceLake, first: Hour) -> list[Measured]:
 
 def is_capture(name: str) -> bool:
     """Whether the signals called so are of a capture; else they are of a delta."""
-    return len(name) > _HOUR_LENGTH
+    return len(name) > KEY_LENGTH
 
 
 def read_signals(lake: SourceLake, name: str) -> Signals:
@@ -88,7 +87,7 @@ def measured(signals: Signals) -> Measured:
 
 
 def _read(lake: SourceLake, name: str) -> Measured:
-    return _decoded(lake.path(SIGNALS, Hour.parse(name[:_HOUR_LENGTH]), name))
+    return _decoded(lake.path(SIGNALS, hour_in(name), name))
 
 
 @lru_cache(maxsize=4096)

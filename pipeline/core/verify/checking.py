@@ -16,7 +16,18 @@ from pipeline.core.errors import LakeFault
 from pipeline.core.files import lake_faults, listing
 from pipeline.core.history import planned_rebuild, read_report
 from pipeline.core.hours import Hour
-from pipeline.core.lake import DELTA, QUARANTINE, RAW, REPORT, REPORT_TEXT, SIGNALS, VALIDATED, CaptureRef, SourceLake
+from pipeline.core.lake import (
+    DELTA,
+    QUARANTINE,
+    RAW,
+    REPORT,
+    REPORT_TEXT,
+    SIGNALS,
+    VALIDATED,
+    CaptureRef,
+    SourceLake,
+    hour_in,
+)
 from pipeline.core.lineage import lineage_in
 from pipeline.core.records import Quarantine, Signals, decode
 from pipeline.core.verify.contents import (
@@ -90,9 +101,9 @@ class _Month:
         self.unsettled = planned_rebuild(self.lake)
         self.corrections = frozenset(path.stem.rpartition("-")[2] for path in self.lake.correction_paths())
         for name in self.names[RAW]:
-            self._look_at_capture(_capture(name))
+            self._look_at_capture(CaptureRef.named(name))
         for name in self.names[QUARANTINE]:
-            self._look_at_quarantine(_capture(name))
+            self._look_at_quarantine(CaptureRef.named(name))
         for name in self.names[SIGNALS]:
             self._look_at_signals(name)
         self._look_for_orphans()
@@ -125,7 +136,7 @@ class _Month:
         self._require_capture(capture)
 
     def _look_at_signals(self, name: str) -> None:
-        hour = Hour.parse(name[: len("2026-11-22T14")])
+        hour = hour_in(name)
         try:
             record = decode(self.lake.path(SIGNALS, hour, name), Signals)
         except LakeFault as fault:
@@ -230,7 +241,3 @@ class _Month:
     def _fault(self, kind: str, hour: Hour, what: str, name: str | None = None) -> None:
         file = self.lake.place(kind, hour, name).relative_to(self.lake.root).as_posix()
         self.found.faults.append(fault_of(self.lake, file, what))
-
-
-def _capture(name: str) -> CaptureRef:
-    return CaptureRef(Hour.parse(name[: len("2026-11-22T14")]), name)

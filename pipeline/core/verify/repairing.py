@@ -18,7 +18,7 @@ from pipeline.core.compact import compact
 from pipeline.core.errors import LakeFault, NothingAccepted
 from pipeline.core.files import encode_json
 from pipeline.core.hours import Hour, format_time
-from pipeline.core.lake import DELTA, REPORT, REPORT_TEXT, SIGNALS, VALIDATED, CaptureRef, SourceLake
+from pipeline.core.lake import DELTA, REPORT, REPORT_TEXT, SIGNALS, VALIDATED, CaptureRef, SourceLake, hour_in
 from pipeline.core.lineage import read_lineage
 from pipeline.core.model import Source
 from pipeline.core.records import Terms
@@ -56,7 +56,7 @@ def repair(lake: SourceLake, source: Source, now: datetime, done: Callable[[str]
 
 def _record_loss(lake: SourceLake, fault: Fault, now: datetime) -> None:
     name = fault.file.rpartition("/")[2].partition(".")[0]
-    capture = CaptureRef(Hour.parse(name[: len("2026-11-22T14")]), name)
+    capture = CaptureRef.named(name)
     loss = {"capture": name, "hour": capture.hour.key, "what": fault.what, "recorded_at": format_time(now)}
     lake.publish(lake.lost_path(capture), encode_json(loss))
     if (lake.root / fault.file).exists():
@@ -107,7 +107,7 @@ def _remake_signals(lake: SourceLake, source: Source, fault: Fault) -> None:
     if (lake.root / fault.file).exists():
         lake.set_aside(fault.file)
     name = fault.file.rpartition("/")[2].removesuffix(".json")
-    hour = Hour.parse(name[: len("2026-11-22T14")])
+    hour = hour_in(name)
     with suppress(LakeFault, NothingAccepted):
         history.measure_again(lake, source, hour, name)
 

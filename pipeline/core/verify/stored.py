@@ -11,7 +11,18 @@ from pipeline.core import archives, checksums
 from pipeline.core.errors import LakeFault
 from pipeline.core.files import lake_faults, listing
 from pipeline.core.hours import Hour
-from pipeline.core.lake import DELTA, PACKED, QUARANTINE, RAW, REPORT, SIGNALS, VALIDATED, CaptureRef, SourceLake
+from pipeline.core.lake import (
+    DELTA,
+    PACKED,
+    QUARANTINE,
+    RAW,
+    REPORT,
+    SIGNALS,
+    VALIDATED,
+    CaptureRef,
+    SourceLake,
+    hour_in,
+)
 from pipeline.core.verify.faults import Fault, Found, Remedy
 
 _FOLDERS = (RAW, VALIDATED, DELTA, REPORT, QUARANTINE, SIGNALS)
@@ -64,7 +75,7 @@ def fault_of(lake: SourceLake, file: str, what: str) -> Fault:
         return Fault(file, what, Remedy.MOVE)
     kind, name = kind_and_name
     remedy = Remedy.LOSS if kind == RAW else Remedy.REMAKE
-    return Fault(file, what, remedy, kind, Hour.parse(name[: len("2026-11-22T14")]))
+    return Fault(file, what, remedy, kind, hour_in(name))
 
 
 def _look_at(lake: SourceLake, file: str, recorded: checksums.Recorded, found: Found) -> None:
@@ -106,7 +117,7 @@ def _missing(lake: SourceLake, recorded: checksums.Recorded) -> Iterator[Fault]:
         if kind_and_name is None or (lake.root / file).exists():
             continue
         kind, name = kind_and_name
-        hour = Hour.parse(name[: len("2026-11-22T14")])
+        hour = hour_in(name)
         appeared = [digest for digest in digests if digest not in recorded.withdrawn]
         if not appeared or lake.exists(kind, hour, name) or _is_known_to_be_lost(lake, kind, hour, name):
             continue

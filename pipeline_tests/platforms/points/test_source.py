@@ -15,8 +15,9 @@ import pytest
 from pipeline.core import history
 from pipeline.core.corrections import decide
 from pipeline.core.errors import ConfigError, LakeFault, TransportFault
+from pipeline.core.files import encode_json
 from pipeline.core.hours import Hour
-from pipeline.core.lake import RAW, VALIDATED, encode_json
+from pipeline.core.lake import RAW, VALIDATED
 from pipeline.core.model import Bounds, Rule, RuleKind
 from pipeline.core.observe import RecordedClock, observe
 from pipeline.core.report.markdown import report_text
