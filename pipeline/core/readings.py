@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass, field
 
+from pipeline.core.text import listed
 from pipeline.platforms.protocol import Columns, Page, Unreadable, lists_items
 
 READINGS = 3
@@ -78,5 +79,4 @@ def _missing(gone: Set[str]) -> str | None:
 
 
 def _named(items: Sequence[str]) -> str:
-    more = f" and {len(items) - _NAMED} more" if len(items) > _NAMED else ""
-    return ", ".join(repr(item[:_LONGEST]) for item in items[:_NAMED]) + more
+    return listed([repr(item[:_LONGEST]) for item in items[:_NAMED]], len(items))

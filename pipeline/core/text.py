@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 _WORD_JOINER = "\N{WORD JOINER}"
@@ -47,6 +48,12 @@ def legible(text: str, limit: int = 120) -> str:
 def counted(count: int, noun: str) -> str:
     """``1 gap``, ``1,204 gaps``."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def listed(first: Sequence[str], total: int) -> str:
+    """``a, b and 3 more``: the first of ``total`` names."""
+    more = total - len(first)
+    return ", ".join(first) + (f" and {more:,} more" if more > 0 else "")
 
 
 def _one_line(text: str, limit: int) -> str:

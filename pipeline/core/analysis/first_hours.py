@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.core.analysis.watched import MISSING, Item, Watched, microseconds
+from pipeline.core.text import counted
 
 AGES = (1, 6, 24, 36, 72, 7 * 24, 30 * 24)
 YARDSTICK_HOURS, YARDSTICK_SHARE = 36, 0.5
@@ -90,7 +91,7 @@ class FirstHours:
         if self.half is not None or any(self.shares.values()):
             return None
         count = len(self.items)
-        words = f"{count} item{'' if count == 1 else 's'} published while watched can be used, {self.enough} are needed"
+        words = f"{counted(count, 'item')} published while watched can be used, {self.enough} are needed"
         if count >= self.enough:
             words = f"no age is covered by {self.enough} of the {count} items published while watched"
         return f"Withheld: {words}."

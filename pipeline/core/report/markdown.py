@@ -51,11 +51,10 @@ def summary_line(report: Report) -> str:
     moved = ", ".join(
         f"{name} {movement.delta:+,}" for name, movement in report.movement.items() if movement.delta is not None
     )
-    crossings = len(report.crossings)
     return (
         f"{report.source} {report.hour}{' (simulated)' if report.simulated else ''}: "
-        f"{_items(report.items.observed)} observed; {moved or 'nothing to compare with yet'}; "
-        f"{crossings} crossing{'' if crossings == 1 else 's'}."
+        f"{counted(report.items.observed, 'item')} observed; {moved or 'nothing to compare with yet'}; "
+        f"{counted(len(report.crossings), 'crossing')}."
     )
 
 
@@ -66,7 +65,7 @@ def _summary(report: Report) -> str:
         else "the first snapshot of this source"
     )
     items = report.items
-    words = f"Captured at {format_time(report.captured_at)}, {since}. {_items(items.observed)} observed"
+    words = f"Captured at {format_time(report.captured_at)}, {since}. {counted(items.observed, 'item')} observed"
     words += f", {items.carried:,} carried from earlier" if items.carried else ""
     words += f", {items.first_seen:,} seen for the first time" if items.first_seen else ""
     return f"{words}. Origin: {report.origin}."
@@ -123,10 +122,6 @@ def _revisions(report: Report) -> str:
 def _corrections(report: Report) -> Iterable[str]:
     for decision in report.corrections:
         yield f"- {plain(decision.words, 500)} at {format_time(decision.made_at)}: {plain(decision.reason)}"
-
-
-def _items(count: int) -> str:
-    return f"{count:,} item{'' if count == 1 else 's'}"
 
 
 def _number(value: float | None) -> str:

@@ -25,6 +25,7 @@ from pipeline.core.hours import format_time
 from pipeline.core.model import Finding
 from pipeline.core.records import Signals
 from pipeline.core.signals.series import BYTES, CAPTURE, CHECKS, ITEMS, LATE, Kind, Measured, Name, measured
+from pipeline.core.text import listed
 
 CHECK = "steady_signals"
 DESCRIPTION = "Nothing that the checks measure drifts from what it used to be. Blocks nothing."
@@ -82,10 +83,10 @@ def _fields(now: Measured, before: Sequence[Measured]) -> Iterator[Drift]:
         return
     known = frozenset[str]().union(*(earlier.fields for earlier in before))
     if new := sorted(now.fields - known):
-        yield Drift("fields", f"the platform sends what it never sent before: {_listed(new)}", now.at)
+        yield Drift("fields", f"the platform sends what it never sent before: {listed(new[:_NAMED], len(new))}", now.at)
     lately = [earlier.fields for earlier in before[-_DAY:] if _readable(earlier)]
     if len(lately) >= ENOUGH and (lost := sorted(frozenset.intersection(*map(frozenset, lately)) - now.fields)):
-        yield Drift("fields", f"the platform no longer sends {_listed(lost)}", now.at)
+        yield Drift("fields", f"the platform no longer sends {listed(lost[:_NAMED], len(lost))}", now.at)
 
 
 def _readable(capture: Measured) -> bool:
@@ -142,8 +143,3 @@ def _departed(name: Name, value: float, lately: Sequence[float]) -> str | None:
 def _share(value: float) -> str:
     """0.5 %, and no more digits than say something."""
     return f"{100 * value:.2g} %" if value < 0.1 else f"{100 * value:.0f} %"
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + more

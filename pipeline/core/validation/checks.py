@@ -1,4 +1,4 @@
-"""The checks of a capture, one function each. docs/reliability.md says why each exists.
+"""The checks of a capture and their order, one function each. docs/reliability.md says why each exists.
 
 Each takes the same evidence and returns one Finding. A check whose ground is missing (the items of
 an unreadable listing, the numbers of a listing with broken fields) says that it was not judged
@@ -7,7 +7,7 @@ instead of adding follow-up errors to the one that counts.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
@@ -16,13 +16,13 @@ import pandas as pd
 
 from pipeline.core.credential import days_left, runway_words
 from pipeline.core.hours import format_time
-from pipeline.core.model import Counter, Finding
+from pipeline.core.model import Finding
+from pipeline.core.text import counted
 from pipeline.core.validation.decreases import non_decreasing_counts
-from pipeline.core.validation.evidence import Evidence, allowed, is_name
-from pipeline.core.validation.expectations import SAMPLE, Breach, Expectation, breaches
-from pipeline.core.validation.listing import CLOCK_SKEW
-from pipeline.core.validation.words import NAMED, cell, items, names, records, sentence
-from pipeline.core.windows import MalformedWindow
+from pipeline.core.validation.evidence import Evidence, allowed
+from pipeline.core.validation.expectations import SAMPLE, Expectation, breaches
+from pipeline.core.validation.fields import required_fields
+from pipeline.core.validation.words import NAMED, names, records, sentence
 
 CHECKS_VERSION = "1"
 
@@ -61,118 +61,11 @@ def readable_listing(evidence: Evidence) -> Finding:
     return Finding("readable_listing", False, sentence(reason), broken[0].failing, records(broken[0].rows), facts)
 
 
-# required_fields ----------------------------------------------------------------------------
-
-
-def required_fields(evidence: Evidence) -> Finding:
-    expectations = [
-        Expectation("item_id", "item_id is missing or not a text", is_name),
-        Expectation("title", "title is not a text", _is_text_or_missing),
-        Expectation("url", "url is not a text", _is_text_or_missing),
-        Expectation("published_at", "published_at is not a time with an offset", _is_time_or_missing),
-        Expectation("published_at", "published_at lies in the future", _not_after(evidence)),
-    ]
-    for counter in evidence.counters:
-        expectations += _number_expectations(counter, evidence.items[counter.name])
-    broken = breaches(evidence.items, expectations)
-    if not broken:
-        return Finding("required_fields", True, "Every item has its fields, with sound types and values.")
-    return Finding(
-        "required_fields",
-        False,
-        sentence("; ".join(f"{b.expectation.words} in {items(b.failing)}" for b in broken)),
-        sum(breach.failing for breach in broken),
-        _field_rows(broken),
-        {b.expectation.words: b.failing for b in broken},
-    )
-
-
-def _number_expectations(counter: Counter, column: pd.Series) -> list[Expectation]:
-    name = counter.name
-    expectations = [
-        Expectation(name, f"{name} is not a whole number", _is_whole_or_missing),
-        Expectation(name, f"{name} is negative", _is_not_negative),
-    ]
-    expectations += [
-        Expectation(name, f"{name} {problem}", _is_no_window_that(problem)) for problem in _windows(column)
-    ]
-    if not counter.optional:
-        expectations.insert(0, Expectation(name, f"{name} is missing", pd.Series.notna))
-    return expectations
-
-
-def _windows(column: pd.Series) -> list[str]:
-    """What is wrong with the windows that no total could be made of."""
-    if column.dtype != object:
-        return []
-    return sorted({value.problem for value in column if isinstance(value, MalformedWindow)})
-
-
-def _is_no_window_that(problem: str) -> Callable[[pd.Series], pd.Series]:
-    def sound(value: Any) -> bool:
-        return not (isinstance(value, MalformedWindow) and value.problem == problem)
-
-    return lambda column: _of_objects(column, sound)
-
-
-def _of_objects(column: pd.Series, sound: Callable[[Any], bool]) -> pd.Series:
-    """Judge value by value, which only columns of mixed types need: others hold their declared type."""
-    return column.map(sound).astype(bool) if column.dtype == object else pd.Series(True, index=column.index)
-
-
-def _is_text_or_missing(column: pd.Series) -> pd.Series:
-    return _of_objects(column, lambda value: value is None or isinstance(value, str))
-
-
-def _is_time_or_missing(column: pd.Series) -> pd.Series:
-    return _of_objects(column, lambda value: value is None or getattr(value, "tzinfo", None) is not None)
-
-
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63
-
-
-def _is_whole_or_missing(column: pd.Series) -> pd.Series:
-    return _of_objects(column, lambda value: value is None or _is_whole(value) or isinstance(value, MalformedWindow))
-
-
-def _is_not_negative(column: pd.Series) -> pd.Series:
-    if column.dtype == object:
-        return _of_objects(column, lambda value: not _is_whole(value) or value >= 0)
-    return (column >= 0).fillna(True).astype(bool)
-
-
-def _not_after(evidence: Evidence) -> Callable[[pd.Series], pd.Series]:
-    limit = evidence.listing.captured_at + CLOCK_SKEW
-
-    def sound(column: pd.Series) -> pd.Series:
-        if column.dtype == object:
-            return _of_objects(column, lambda value: getattr(value, "tzinfo", None) is None or value <= limit)
-        return (column <= pd.Timestamp(limit)).fillna(True).astype(bool)
-
-    return sound
-
-
-def _field_rows(broken: Iterable[Breach]) -> tuple[Mapping[str, Any], ...]:
-    rows = [
-        {
-            "item_id": cell(row["item_id"]),
-            "title": cell(row["title"]),
-            "field": breach.expectation.column,
-            "value": cell(row[breach.expectation.column]),
-            "problem": breach.expectation.words,
-        }
-        for breach in broken
-        for _, row in breach.rows.iterrows()
-    ]
-    return tuple(rows[:SAMPLE])
-
-
 # unique_items -------------------------------------------------------------------------------
 
 
 def unique_items(evidence: Evidence) -> Finding:
-    each_once = Finding("unique_items", True, f"{items(len(evidence.items))}, each once.")
+    each_once = Finding("unique_items", True, f"{counted(len(evidence.items), 'item')}, each once.")
     repeated = evidence.named[evidence.named["item_id"].duplicated(keep=False)]
     if repeated.empty:
         return each_once
@@ -214,7 +107,7 @@ def complete_listing(evidence: Evidence) -> Finding:
         ],
     )
     facts = {"items": len(evidence.items), "items_gone": len(gone), "items_gone_allowed": most}
-    reason = f"{items(len(evidence.items))} listed, none gone."
+    reason = f"{counted(len(evidence.items), 'item')} listed, none gone."
     if len(gone):
         reason = f"Gone since the last accepted snapshot: {names(gone)} ({len(gone)} of {len(observed)})."
     if broken and broken[0].expectation.column == "items":

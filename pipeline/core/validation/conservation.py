@@ -10,8 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.core.model import Finding
+from pipeline.core.text import counted
 from pipeline.core.validation.expectations import SAMPLE, Breach, Expectation, breaches
-from pipeline.core.validation.words import items, names, records, sentence
+from pipeline.core.validation.words import names, records, sentence
 
 CHECK = "conserves_counts"
 MISSING = -1  # no counter is negative
@@ -30,12 +31,14 @@ def conserves_counts(delta: pa.Table, current: pa.Table, previous: pa.Table | No
     broken = breaches(frame, list(expectations))
     facts = {"items_compared": len(table)}
     if not broken:
-        return Finding(CHECK, True, f"{sentence(items(len(table)))} Every count is accounted for.", facts=facts)
+        return Finding(
+            CHECK, True, f"{sentence(counted(len(table), 'item'))} Every count is accounted for.", facts=facts
+        )
     named = [(breach, _rows(table, breach, expectations[breach.expectation])) for breach in broken]
     return Finding(
         CHECK,
         False,
-        " ".join(f"{b.expectation.words} for {items(b.failing)}: {names(rows)}." for b, rows in named),
+        " ".join(f"{b.expectation.words} for {counted(b.failing, 'item')}: {names(rows)}." for b, rows in named),
         sum(b.failing for b in broken),
         tuple(row for _, rows in named for row in records(rows))[:SAMPLE],
         facts,

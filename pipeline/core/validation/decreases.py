@@ -10,10 +10,10 @@ from typing import Any
 import pandas as pd
 
 from pipeline.core.model import Counter, Finding, Trend
-from pipeline.core.text import plain
+from pipeline.core.text import counted, plain
 from pipeline.core.validation.evidence import Evidence, allowed
 from pipeline.core.validation.expectations import SAMPLE, Breach, Expectation, breaches
-from pipeline.core.validation.words import NAMED, items, records
+from pipeline.core.validation.words import NAMED, records
 
 CHECK = "non_decreasing_counts"
 
@@ -34,7 +34,7 @@ def non_decreasing_counts(evidence: Evidence) -> Finding:
             facts,
         )
     tolerated = sum(m.fell_count for m in moved)
-    reason = f"{items(len(evidence.pairs))} compared; {tolerated or 'no'} counts fell within their policy."
+    reason = f"{counted(len(evidence.pairs), 'item')} compared; {tolerated or 'no'} counts fell within their policy."
     return Finding(CHECK, True, reason, facts=facts)
 
 
@@ -134,7 +134,7 @@ def _problems(moved: list[_Moved]) -> list[_Problem]:
         if m.name in below:
             problems.append(_policy_broken(m, below[m.name]))
         if m.name in masses:
-            problems.append(_fell_en_masse(m, counted=m.name in below))
+            problems.append(_fell_en_masse(m, named=m.name in below))
     return problems
 
 
@@ -148,19 +148,17 @@ def _by_counter(broken: Iterable[Breach]) -> dict[str, Breach]:
 
 def _policy_broken(m: _Moved, breach: Breach) -> _Problem:
     rows = m.rows(breach.rows.index)
-    reason = f"{m.name} fell for {items(breach.failing)}: {_moves(rows)}; {_policy_words(m.counter)}."
+    reason = f"{m.name} fell for {counted(breach.failing, 'item')}: {_moves(rows)}; {_policy_words(m.counter)}."
     return _Problem(reason, breach.failing, _rows(m.name, rows))
 
 
-def _fell_en_masse(m: _Moved, *, counted: bool) -> _Problem:
-    """``counted``: the items stand in the findings already, since they broke their policy too."""
+def _fell_en_masse(m: _Moved, *, named: bool) -> _Problem:
+    """``named``: the items stand in the findings already, since they broke their policy too."""
     reason = (
-        f"{m.name} fell for {m.fell_count} of {items(len(m.items))} at once;"
+        f"{m.name} fell for {m.fell_count} of {counted(len(m.items), 'item')} at once;"
         f" more than {m.allowed} is taken for a broken capture."
     )
-    return _Problem(
-        reason, 0 if counted else m.fell_count, [] if counted else _rows(m.name, m.rows(m.fell).head(SAMPLE))
-    )
+    return _Problem(reason, 0 if named else m.fell_count, [] if named else _rows(m.name, m.rows(m.fell).head(SAMPLE)))
 
 
 def _policy_words(counter: Counter) -> str:

@@ -7,13 +7,9 @@ from typing import Any
 import pandas as pd
 
 from pipeline.core.hours import format_time
-from pipeline.core.text import plain
+from pipeline.core.text import listed, plain
 
 NAMED = 3
-
-
-def items(count: int) -> str:
-    return f"{count:,} item" if count == 1 else f"{count:,} items"
 
 
 def names(rows: pd.DataFrame, total: int | None = None) -> str:
@@ -22,7 +18,7 @@ def names(rows: pd.DataFrame, total: int | None = None) -> str:
         f"{plain(str(row['title'] or '(untitled)'))} [{plain(str(row['item_id']))}]"
         for row in records(rows.head(NAMED))
     ]
-    return ", ".join(first) + (f" and {total - NAMED:,} more" if total > NAMED else "")
+    return listed(first, total)
 
 
 def sentence(text: str) -> str:
