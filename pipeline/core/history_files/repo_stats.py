@@ -24,8 +24,9 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.core.errors import ConfigError
+from pipeline.core.history_files.csv_text import csv_header, reading_text
 from pipeline.core.history_files.past import Past, moment
-from pipeline.core.history_files.rows import csv_header, reading_text, require_columns
+from pipeline.core.history_files.rows import require_columns
 from pipeline.core.imported import rows_page
 from pipeline.core.model import Source
 from pipeline.platforms.protocol import Page
