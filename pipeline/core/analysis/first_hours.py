@@ -20,9 +20,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from pipeline.core.analysis.watched import MISSING, Item, Watched, microseconds
+from pipeline.core.analysis.watched import HOUR, MISSING, Floats, Item, Watched, microseconds
 from pipeline.core.text import counted
 
 AGES = (1, 6, 24, 36, 72, 7 * 24, 30 * 24)
@@ -32,8 +31,6 @@ LATE_HOURS = 12
 YOUNG_HOURS = 7 * 24
 FEWEST = 10
 FADED_TO, FADED_OVER = 0.1, 24
-_HOUR = 3_600_000_000
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -130,7 +127,7 @@ def _aged(watched: Watched, counter: str, place: int, item: Item) -> Aged | str:
         return "published before the source was watched"
     if not len(seen):
         return "never observed"
-    hours = (watched.captured_at[seen] - microseconds(item.published_at)) / _HOUR
+    hours = (watched.captured_at[seen] - microseconds(item.published_at)) / HOUR
     total = int(column[seen[-1]])
     if hours[0] < 0:
         return "observed before its time of publication"

@@ -13,12 +13,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.core.analysis.watched import MISSING, Watched, microseconds
+from pipeline.core.analysis.watched import HOUR, MISSING, Watched, microseconds
 from pipeline.core.hours import format_time
 
 WINDOWS = {"1h": 1, "24h": 24, "7d": 7 * 24, "30d": 30 * 24}
 RANKED_OVER = "7d"
-_HOUR = 3_600_000_000
 
 
 @dataclass(frozen=True)
@@ -45,9 +44,9 @@ class Standing:
 def window_start(watched: Watched, hours: int) -> int | None:
     """The capture that stands for the beginning of a window which ends with the newest capture."""
     times = watched.captured_at
-    wanted = times[-1] - hours * _HOUR
+    wanted = times[-1] - hours * HOUR
     nearest = int(np.abs(times - wanted).argmin())
-    tolerance = max(0.5, hours / 10) * _HOUR
+    tolerance = max(0.5, hours / 10) * HOUR
     return nearest if nearest < len(times) - 1 and abs(times[nearest] - wanted) <= tolerance else None
 
 
@@ -86,12 +85,12 @@ def _gain(watched: Watched, counter: str, place: int, window: str, start: int | 
     if column[-1] == MISSING:
         return Gain(None, "not in the newest capture")
     first = int((column != MISSING).argmax())
-    begins = times[-1] - WINDOWS[window] * _HOUR
+    begins = times[-1] - WINDOWS[window] * HOUR
     published = None if item.published_at is None else microseconds(item.published_at)
     if item.zero and published is not None and begins <= published <= times[first]:
         return Gain(int(column[-1]), f"since its publication {_span(times[-1] - published)} before")
     if start is None:
-        return Gain(None, f"no observation near {_span(WINDOWS[window] * _HOUR)} before the newest")
+        return Gain(None, f"no observation near {_span(WINDOWS[window] * HOUR)} before the newest")
     if column[start] == MISSING:
         if first > start:
             return Gain(None, f"first observed at {format_time(watched.moment(first))}, after the window began")
@@ -100,7 +99,7 @@ def _gain(watched: Watched, counter: str, place: int, window: str, start: int | 
 
 
 def _span(microseconds: int | float) -> str:
-    hours = microseconds / _HOUR
+    hours = microseconds / HOUR
     return f"{hours:.1f} h" if hours < 48 else f"{hours / 24:.1f} days"
 
 
@@ -122,7 +121,7 @@ def total_gain(watched: Watched, counter: str, window: str) -> Gain:
     """What the catalogue gained: the sum of the deltas that its reports told since the window's first capture."""
     start = window_start(watched, WINDOWS[window])
     if start is None:
-        return Gain(None, f"no observation near {_span(WINDOWS[window] * _HOUR)} before the newest")
+        return Gain(None, f"no observation near {_span(WINDOWS[window] * HOUR)} before the newest")
     since = watched.moment(start)
     told = [t.movement[counter].delta for t in watched.told if t.captured_at > since and counter in t.movement]
     known: Sequence[int] = [delta for delta in told if delta is not None]

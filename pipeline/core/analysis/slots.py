@@ -14,9 +14,8 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 import numpy as np
-import numpy.typing as npt
 
-from pipeline.core.analysis.watched import MISSING, Int64, Watched, microseconds
+from pipeline.core.analysis.watched import HOUR, MISSING, Floats, Int64, Watched, microseconds
 
 LONGEST_HOURS = 1.5
 ENOUGH_HOURS = 3
@@ -24,8 +23,6 @@ ENOUGH_EXPECTED = 1.0
 """An hour in which less than this was expected says nothing either way."""
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _AGES = np.array([0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384])
-_HOUR = 3_600_000_000
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -74,11 +71,11 @@ def _hours(watched: Watched, counter: str) -> tuple[Int64, Floats, Floats]:
     """Of every short stretch: its middle in microseconds, what all items gained in it, what was expected."""
     values, times = watched.values[counter], watched.captured_at
     spans = np.diff(times)
-    short = np.flatnonzero(spans <= LONGEST_HOURS * _HOUR)
-    middles, hours = times[short] + spans[short] // 2, spans[short] / _HOUR
+    short = np.flatnonzero(spans <= LONGEST_HOURS * HOUR)
+    middles, hours = times[short] + spans[short] // 2, spans[short] / HOUR
     published = np.array([microseconds(i.published_at) if i.published_at else times[-1] for i in watched.items])
     before, after = values[short], values[short + 1]
-    age = (middles[:, None] - published) / _HOUR
+    age = (middles[:, None] - published) / HOUR
     capture, item = np.nonzero((before != MISSING) & (after != MISSING) & (age >= 0))
     gained = (after - before)[capture, item].astype(float)
     group = np.searchsorted(_AGES, age[capture, item], side="right")

@@ -17,10 +17,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
-import numpy.typing as npt
 
 from pipeline.core.analysis.happenings import Happening, Kind
-from pipeline.core.analysis.watched import MISSING, Item, Watched, microseconds
+from pipeline.core.analysis.watched import HOUR, MISSING, Floats, Item, Watched, microseconds
 
 LONGEST_HOURS = 6.0
 FEWEST = 15
@@ -29,8 +28,6 @@ USUAL_DAYS = 7
 BEFORE = timedelta(hours=12)
 _TELLING = (Kind.PUBLISHED, Kind.MARK, Kind.TITLE, Kind.RETURNED)
 _NAMED = 3
-_HOUR = 3_600_000_000
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -72,7 +69,7 @@ def spikes(watched: Watched, counter: str, happened: Sequence[Happening]) -> lis
     One of all items is left out where a single item's spike in the same hours brought more than half of it.
     """
     found: list[tuple[_Burst, Item | None]] = []
-    times = watched.captured_at / _HOUR
+    times = watched.captured_at / HOUR
     for place, item in enumerate(watched.items):
         column = watched.values[counter][:, place]
         seen = column != MISSING
@@ -102,7 +99,7 @@ def _bursts(times: Floats, values: Floats) -> Iterator[_Burst]:
 def _catalogue(watched: Watched, counter: str) -> tuple[Floats, Floats]:
     """What all items gained since the first report, as the reports told it: times in hours, and sums."""
     told = [t for t in watched.told if counter in t.movement]
-    times = np.array([microseconds(t.captured_at) / _HOUR for t in told])
+    times = np.array([microseconds(t.captured_at) / HOUR for t in told])
     return times, np.cumsum([t.movement[counter].delta or 0 for t in told], dtype=float)
 
 

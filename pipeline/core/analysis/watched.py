@@ -38,7 +38,10 @@ _HOURS_OF_A_MONTH = 744
 _CELLS = 8_000_000
 """Captures times items that are held at once: 29 bytes each with three counters."""
 
+HOUR = 3_600_000_000
+"""Microseconds of one."""
 Int64 = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
