@@ -13,7 +13,8 @@ from datetime import datetime
 
 from pipeline.core.errors import ConfigError, Refused
 from pipeline.core.files import encode_json
-from pipeline.core.history import judged_on, plan_rebuild, verdict
+from pipeline.core.grounds import ground_of
+from pipeline.core.history import plan_rebuild, verdict
 from pipeline.core.hours import Hour, format_time, parse_time
 from pipeline.core.lake import VALIDATED, CaptureRef, SourceLake
 from pipeline.core.ledger import corrections
@@ -154,7 +155,7 @@ def _require_ground(lake: SourceLake, source: Source, correction: Correction) ->
             "No sound snapshot can be made of it. The hour stays quarantined and the next sound capture goes on.",
         )
     if correction.action == "lower":
-        _require_fall(correction, fallen_items(judged_on(lake, source, capture).evidence))
+        _require_fall(correction, fallen_items(ground_of(lake, source, capture).evidence))
     left = [f.reason for f in judged.judged if not f.passed]
     if left:
         raise Refused(

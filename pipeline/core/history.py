@@ -9,44 +9,34 @@ are worked in. Every function expects its caller to hold `SourceLake.writing`.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from time import perf_counter
 
 import msgspec
-import pandas as pd
 import pyarrow as pa
 
-from pipeline.core.capture import read_head, read_pages
+from pipeline.core.capture import read_head
 from pipeline.core.deltas import hour_delta
 from pipeline.core.errors import LakeFault, NothingAccepted, Refused
-from pipeline.core.feeds import counted_listing, keep_refused, minutes_of
+from pipeline.core.feeds import keep_refused, minutes_of
 from pipeline.core.files import encode_json
+from pipeline.core.grounds import ground_of
 from pipeline.core.hours import Hour
-from pipeline.core.imported import reader
 from pipeline.core.lake import DELTA, RAW, REPORT, REPORT_TEXT, VALIDATED, CaptureRef, SourceLake
 from pipeline.core.ledger import corrections, read_coverage
 from pipeline.core.lineage import accepted_lineage, read_lineage, with_lineage
 from pipeline.core.model import Finding, Source
-from pipeline.core.records import Correction, Lineage, Quarantine, Report, Terms, decode
+from pipeline.core.records import Correction, Lineage, Quarantine, Report, decode
 from pipeline.core.report.build import Observed, build_report
 from pipeline.core.report.markdown import report_text
 from pipeline.core.revisions import revisions
 from pipeline.core.rules import evaluate
 from pipeline.core.signals.drift import steady_signals
-from pipeline.core.signals.measuring import Arrived, delta_signals, keep_signals
+from pipeline.core.signals.measuring import delta_signals, keep_signals
 from pipeline.core.signals.series import measured_before
-from pipeline.core.snapshots import (
-    build_snapshot,
-    encode_table,
-    read_frame,
-    read_table,
-)
+from pipeline.core.snapshots import build_snapshot, encode_table, read_table
 from pipeline.core.validation.checks import Timed, judge_timed
 from pipeline.core.validation.conservation import conserves_counts
-from pipeline.core.validation.evidence import Evidence
-from pipeline.core.validation.listing import Listing, read_listing
 from pipeline.core.verdicts import OVERRULABLE, REJECTED, Verdict, left_of_fall
-from pipeline.core.windows import with_totals
 from pipeline.platforms.protocol import Feed
 
 REBUILD = "rebuild"
@@ -60,7 +50,7 @@ def verdict(lake: SourceLake, source: Source, capture: CaptureRef, word: Correct
 
     ``word``: the decision that the owner is about to make on it, in the place of the latest one.
     """
-    on = judged_on(lake, source, capture)
+    on = ground_of(lake, source, capture)
     decisions = (word,) if word else tuple(d for d in corrections(lake) if d.capture == capture.name)[-1:]
     timed = judge_timed(on.evidence)
     return Verdict(
@@ -77,60 +67,9 @@ def verdict(lake: SourceLake, source: Source, capture: CaptureRef, word: Correct
     )
 
 
-@dataclass(frozen=True)
-class Judged:
-    """What a stored capture is judged on, by which terms, and the accepted hour that it is compared with."""
-
-    evidence: Evidence
-    terms: Terms
-    previous: Hour | None
-    arrived: Arrived
-
-
-def judged_on(lake: SourceLake, source: Source, capture: CaptureRef) -> Judged:
-    """Read a stored capture and what it is compared with. Raises LakeFault where it is damaged."""
-    previous = lake.last_accepted(before=capture.hour)
-    terms = _terms(lake, source, capture)
-    before = read_frame(lake.path(VALIDATED, previous)) if previous else None
-    arrived = Arrived()
-    listing = _listing(lake, source, capture, terms, before, arrived)
-    evidence = Evidence(terms.counters, terms.bounds, listing, before, source.credential_days)
-    return Judged(evidence, terms, previous, arrived)
-
-
 def steadiness(lake: SourceLake, judged: Verdict) -> Finding:
     """Whether the capture measures what earlier ones did: names what drifts, and stands in nobody's way."""
     return steady_signals(judged.signals, measured_before(lake, judged.capture))
-
-
-def _listing(
-    lake: SourceLake,
-    source: Source,
-    capture: CaptureRef,
-    terms: Terms,
-    before: pd.DataFrame | None,
-    arrived: Arrived,
-) -> Listing:
-    """The items of a capture with cumulative counters, whatever the platform tells."""
-    if isinstance(source.platform, Feed):
-        return counted_listing(lake, source.platform, capture, terms, before)
-    counters = [counter.name for counter in terms.counters]
-    pages = arrived.passing(read_pages(lake, capture))
-    listing = read_listing(reader(source.platform), pages, counters, capture.captured_at)
-    return with_totals(listing, source.platform.windows, before)
-
-
-def _terms(lake: SourceLake, source: Source, capture: CaptureRef) -> Terms:
-    """A capture keeps the counters, bounds and rules by which it was judged first."""
-    if lake.quarantine(capture).exists():
-        refused_by = decode(lake.quarantine(capture), Quarantine).terms
-        if refused_by is not None:
-            return refused_by
-    if lake.exists(VALIDATED, capture.hour):
-        lineage = read_lineage(lake.path(VALIDATED, capture.hour))
-        if lineage.capture == capture.name:
-            return lineage.terms
-    return Terms(source.counters, source.bounds, source.rules)
 
 
 def record_refusal(lake: SourceLake, judged: Verdict) -> Quarantine:
