@@ -92,17 +92,6 @@ def compact(lake: SourceLake, month: str, done: Callable[[], None] = lambda: Non
     return Compacted(month, sum(map(len, packed.index.names.values())), before, _room(lake, month))
 
 
-def stretch_files(lake: SourceLake, kind: str) -> list[Path]:
-    """The fewest Parquet files that hold all of a source's snapshots or deltas, in order of time."""
-    files = []
-    for month in lake.months(kind):
-        packed = archives.packed(lake.root, month)
-        files += [lake.root / table for table in packed.index.tables if table.startswith(f"{kind}/")] if packed else []
-        hours = [name for name in lake.names(kind, month) if packed is None or not packed.holds(kind, name)]
-        files += [lake.path(kind, Hour.parse(name)) for name in hours]
-    return files
-
-
 # Packing ------------------------------------------------------------------------------------
 
 

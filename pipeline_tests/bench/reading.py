@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.core.compact import compact, stretch_files
+from pipeline.core.compact import compact
 from pipeline.core.engine import cursor, named
 from pipeline.core.hours import Hour
 from pipeline.core.lake import VALIDATED, Lake, SourceLake
@@ -33,18 +33,22 @@ _QUESTION = """
 """
 
 
+def _snapshots(lake: SourceLake) -> list[str]:
+    return [named(path) for path in sorted((lake.root / VALIDATED).glob("*/*.parquet"))]
+
+
 def reading(folder: Path, effort: Effort) -> list[Figure]:
     """One question about every day of every item."""
     hours = effort.times(8_760, 1_460)
     lake, sorted_file = made_history(folder, hours)
-    by_hour = [named(path) for path in stretch_files(lake, VALIDATED)]
+    by_hour = _snapshots(lake)
     before = _room(folder / "lake")
     started = time.perf_counter()
     with lake.writing():
         for month in lake.months(VALIDATED):
             compact(lake, month)
     taken = time.perf_counter() - started
-    by_month = [named(path) for path in stretch_files(lake, VALIDATED)]
+    by_month = _snapshots(lake)
     # Files that compacting removed are in the archives: the hourly ones are taken out again beside the lake.
     apart = folder / "by hour"
     for name in by_hour:
