@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -149,13 +148,3 @@ def test_a_damaged_quarantine_record_is_named(account: Account) -> None:
     account.lake.quarantine(account.lake.refused()[0]).write_bytes(b"{}")
     with pytest.raises(LakeFault, match=r"2026-11-01T00-.*\.json is damaged"):
         status_of(account.lake, account.source, at(1))
-
-
-def test_the_status_of_the_recording(recorded: Account) -> None:
-    now = recorded.lake.accepted_hours()[-1].end + timedelta(days=1)
-    status = status_of(recorded.lake, recorded.source, now)
-    assert (status["observed"], status["quarantined"], status["gaps"], status["unfinished"]) == (157, 1, 519, 0)
-    assert [(found["hour"], found["checks"]) for found in status["quarantined_hours"]] == [
-        ("2026-03-19T13", ["unique_items"])
-    ]
-    assert len(status["hours"]) == 677
