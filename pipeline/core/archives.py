@@ -20,7 +20,7 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import msgspec
 
@@ -106,6 +106,9 @@ def find_archive(root: Path, elsewhere: Sequence[Path], index: Index) -> Path:
 def members(archive: Path) -> Iterator[tuple[str, bytes]]:
     """Every file in an archive by its path within the source, and its bytes. Raises LakeFault where it is damaged."""
     with reading_archive(archive), zipfile.ZipFile(archive) as opened:
+        for path in map(PurePosixPath, opened.namelist()):
+            if path.is_absolute() or ".." in path.parts:
+                raise damaged(archive, f"it holds '{path}', whose place is outside of the source")
         for name in opened.namelist():
             yield name, opened.read(name)
 

@@ -13,7 +13,7 @@ import msgspec
 
 from pipeline.core.errors import LakeFault
 
-_SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]*")
+_SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,239}", re.ASCII)
 
 
 def sync(file: BinaryIO) -> None:
@@ -75,5 +75,7 @@ def as_lake_fault(path: Path, fault: OSError) -> LakeFault:
 def safe_name(name: str) -> str:
     """``name``, where it can be that of a file in the lake. Raises LakeFault where not."""
     if not _SAFE_NAME.fullmatch(name):
-        raise LakeFault(f"{name!r} cannot be a file name in the lake.", "Use letters, digits, '.', '-' and '_'.")
+        raise LakeFault(
+            f"{name[:100]!r} cannot be a file name in the lake.", "Use letters, digits, '.', '-' and '_', at most 240."
+        )
     return name

@@ -56,7 +56,7 @@ def read_imported(page: Page, windows: Collection[str] = ()) -> Columns:
     """
     try:
         columns = msgspec.json.decode(page.body, type=_Rows).columns
-    except (msgspec.DecodeError, UnicodeDecodeError) as fault:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
         raise Unreadable(f"{page.request} is not the rows of a file: {fault}") from None
     if "item_id" not in columns or len({len(cells) for cells in columns.values()}) > 1:
         raise Unreadable(f"{page.request} holds no items, or columns of unlike lengths")

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.core.errors import ConfigError
 from pipeline.core.lake import Lake
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -49,8 +50,15 @@ def env_file() -> Path:
 
 
 def environment() -> Mapping[str, str]:
-    """The variables of this process over those of the checkout's ``.env``, read anew each time."""
+    """The variables of this process over those of the checkout's ``.env``, read anew each time.
+
+    Raises ConfigError where that file cannot be read.
+    """
     from dotenv import dotenv_values
 
-    from_file = {name: value for name, value in dotenv_values(env_file()).items() if value is not None}
+    try:
+        from_file = {name: value for name, value in dotenv_values(env_file()).items() if value is not None}
+    except (OSError, UnicodeDecodeError) as fault:
+        step = f"It is text in UTF-8 that you may read: {type(fault).__name__}."
+        raise ConfigError("the file cannot be read", step, file=env_file()) from None
     return {**from_file, **os.environ}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,9 @@ from typing import Any
 import yaml
 
 from pipeline.core.errors import ConfigError
+
+_REPEATED = re.compile(r"(alias|tag|handle) '.*", re.DOTALL)
+"""Where YAML's words repeat what was written: a secret that begins with ``*`` or ``!`` and stands in no quotes."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,7 @@ def read_document(path: Path) -> Document:
         values = yaml.load(text, Loader=_Loader)  # noqa: S506  a safe loader
     except yaml.MarkedYAMLError as fault:
         line = fault.problem_mark.line + 1 if fault.problem_mark else None
-        raise _not_yaml(path, str(fault.problem), line) from None
+        raise _not_yaml(path, _REPEATED.sub(r"\1", str(fault.problem)), line) from None
     except yaml.reader.ReaderError as fault:
         line = text.count("\n", 0, fault.position) + 1
         raise _not_yaml(path, "a character that cannot be seen", line) from None
@@ -55,7 +59,14 @@ def read_document(path: Path) -> Document:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML's safe loader, which would let the ValueError of an impossible date pass."""
+    """YAML's safe loader, which would let what Python says of an impossible date or number pass."""
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, LookupError, AttributeError) as fault:
+            what = f"a value that is not what its tag says ({type(fault).__name__})"
+            raise yaml.constructor.ConstructorError(None, None, what, node.start_mark) from None
 
     def construct_yaml_timestamp(self, node: yaml.ScalarNode) -> Any:
         try:
@@ -68,7 +79,12 @@ _Loader.add_constructor("tag:yaml.org,2002:timestamp", _Loader.construct_yaml_ti
 
 
 def _not_yaml(path: Path, what: str, line: int | None) -> ConfigError:
-    return ConfigError(f"this is not YAML: {what}", "Mend the line; indent with spaces.", file=path, line=line)
+    return ConfigError(
+        f"this is not YAML: {what}",
+        "Mend the line; indent with spaces, and put into quotes what begins with * & ! or %.",
+        file=path,
+        line=line,
+    )
 
 
 def _refuse_double_keys(path: Path, node: yaml.Node | None) -> None:

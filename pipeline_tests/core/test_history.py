@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.core import history
+from pipeline.core.analysis.watched import read_recent
+from pipeline.core.corrections import Choice
 from pipeline.core.errors import NothingAccepted, Refused
 from pipeline.core.lake import DELTA, REPORT, REPORT_TEXT, VALIDATED
 from pipeline.core.lineage import accepted_lineage
@@ -206,6 +208,25 @@ def test_an_hour_that_was_left_is_finished_although_later_hours_are_complete(acc
     assert history.unsettled_from(account.lake) is None
 
 
+SQL = ["'); DROP TABLE listing; --", '"; --', "a' OR '1'='1", "$previous", "{{ 7 * 7 }}", "%(x)s", "*.parquet", "\\"]
+
+
+def test_an_id_that_is_sql_is_an_id(account: Account) -> None:
+    account.tell(0, [row(key, 90) for key in SQL])
+    account.tell(1, [row(key, 120 + place) for place, key in enumerate(SQL)])
+    account.tell(2, [row(key, 120 if key == SQL[2] else 150) for key in SQL])
+    account.correct(2, Choice("lower", [SQL[2]]))
+    assert {c.item_id for c in account.report(1).crossings} == set(SQL)
+    assert {key: found["views_delta"] for key, found in account.delta(1).items()} == {
+        key: 30 + place for place, key in enumerate(SQL)
+    }
+    assert {key for key, found in account.snapshot(2).items() if found["status"] == "corrected"} == {SQL[2]}
+    for key in SQL:
+        found = read_recent(account.lake, hour(2), [key], 1)
+        assert [item.item_id for item in found.items] == [key]
+        assert found.values["views"][-1].tolist() == [120 if key == SQL[2] else 150]
+
+
 def test_a_total_beyond_64_bits_is_exact_instead_of_wrapping_around(account: Account) -> None:
     account.tell(0, rows(a=2**62, b=2**62))
     assert account.report(0).movement["views"].total == 2**63
@@ -238,6 +259,8 @@ KILLED = """
 import sys
 from pathlib import Path
 from pipeline.core import history
+from pipeline.core.analysis.watched import read_recent
+from pipeline.core.corrections import Choice
 from pipeline_tests.core.account import Account, hour
 account = Account.under(Path(sys.argv[1]))
 with account.lake.writing():

@@ -68,7 +68,12 @@ def test_a_counter_that_is_told_per_day_is_told_of_the_captures_own_day() -> Non
 
 
 @pytest.mark.parametrize(
-    "body", [b"{", b"[]", b'{"columns": {"views": [1]}}', b'{"columns":{"item_id":[1],"views":[]}}']
+    "body",
+    [
+        *(b"{", b"[]", b'{"columns": {"views": [1]}}', b'{"columns":{"item_id":[1],"views":[]}}'),
+        b'{"columns": {"item_id": [' + b"[" * 100_000,
+    ],
+    ids=["cut", "a list", "no items", "unlike lengths", "deep"],
 )
 def test_a_page_that_is_no_rows_is_unreadable(body: bytes) -> None:
     with pytest.raises(Unreadable):

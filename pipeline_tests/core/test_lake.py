@@ -205,7 +205,11 @@ def test_hidden_and_other_files_in_the_folders_are_no_concern_of_the_lake(lake: 
 
 
 @pytest.mark.parametrize(
-    "name", ["..", ".", "", "/etc/passwd", "../other", "a/b", "a\\b", ".hidden", "a\n", "a b", "ä"]
+    "name",
+    [
+        *("..", ".", "", "/etc/passwd", "../other", "a/b", "a\\b", ".hidden", "a\n", "a b", "ä", "a\0", "a" * 241),
+        *("．．／other", "..\N{DIVISION SLASH}other", "\N{FULLWIDTH DIGIT ONE}", "C:other", "a:stream", "~root"),
+    ],
 )
 def test_a_name_that_would_climb_out_of_its_folder_is_refused(lake: SourceLake, name: str) -> None:
     attempts = (
@@ -213,7 +217,10 @@ def test_a_name_that_would_climb_out_of_its_folder_is_refused(lake: SourceLake, 
         lambda: lake.note(name),
         lambda: lake.has(name),
         lambda: lake.put(name, {}),
-        lambda: lake.correction_path(at(0), name),
+        lambda: lake.correction_path(at(0), f"x/{name}"),
+        lambda: lake.mark_path(at(0), f"x/{name}"),
+        lambda: lake.incident(name),
+        lambda: lake.write_note(name, {}),
     )
     for attempt in attempts:
         with pytest.raises(LakeFault, match="cannot be a file name"):

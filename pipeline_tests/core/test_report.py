@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import date
 from xml.etree import ElementTree
 
 import msgspec
@@ -9,12 +11,13 @@ import pytest
 
 from pipeline.core.lake import REPORT, REPORT_TEXT
 from pipeline.core.model import Origin, Rule, RuleKind
-from pipeline.core.records import Coverage, Items, Movement, Report
+from pipeline.core.records import Correction, Coverage, Items, Movement, Report, Revision
 from pipeline.core.report.build import TOP_MOVERS
 from pipeline.core.report.markdown import coverage_words, report_text, summary_line
 from pipeline.core.report.picture import movers_picture
 
 from .account import Account, hour, row, rows
+from .snapshots import at
 
 
 def text(account: Account, hours: float) -> str:
@@ -140,25 +143,30 @@ TITLES = [
 ]
 
 
-@pytest.mark.parametrize("title", TITLES)
-def test_a_title_takes_no_effect_in_a_page(account: Account, title: str) -> None:
-    account.tell(0, [row("a", 90, name=title)])
-    account.tell(1, [row("a", 150, name=title)])
-    page = text(account, 1)
+@pytest.mark.parametrize("text", TITLES)
+def test_text_from_outside_takes_no_effect_in_a_page(account: Account, text: str) -> None:
+    account.tell(0, [row("a", 90, name=text)])
+    account.tell(1, [row("a", 150, name=text)])
+    report = account.report(1)
+    assert report.crossings[0].title == text
+    page = report_text(speaking(report, text))
     for effect in ("**bold", "`code", "](", "<script", "| a |", "\n# heading", "&lt;", "@everyone", "https://"):
         assert effect not in page
-    assert len(page.splitlines()) == len(text_of_plain_title(account).splitlines())
-    assert account.report(1).crossings[0].title == title
+    assert len(page.splitlines()) == len(report_text(speaking(report, "plain")).splitlines())
 
 
-def text_of_plain_title(account: Account) -> str:
-    crossing, mover = account.report(1).crossings[0], account.report(1).top_movers[0]
-    plain = msgspec.structs.replace(
-        account.report(1),
-        crossings=(type(crossing)(**{**vars(crossing), "title": "plain"}),),
-        top_movers=(msgspec.structs.replace(mover, title="plain"),),
+def speaking(report: Report, text: str) -> Report:
+    """A report of which all that comes from outside is ``text``: titles, ids, words of the owner and of a platform."""
+    [crossing], [mover] = report.crossings, report.top_movers
+    return msgspec.structs.replace(
+        report,
+        crossings=(replace(crossing, title=text), replace(crossing, title=None, item_id=text)),
+        top_movers=(msgspec.structs.replace(mover, title=text), msgspec.structs.replace(mover, title="", item_id=text)),
+        warnings=(text,),
+        revisions=(Revision(text, None, "views", date(2026, 11, 1), 1, 2),),
+        revised=1,
+        corrections=(Correction("1", at(1), text, text, "lower", report.hour, "capture", (text,)),),
     )
-    return report_text(plain)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.core import sources
+from pipeline.core import project, sources
 from pipeline.core.errors import ConfigError
 from pipeline.core.hours import Hour
 from pipeline.core.model import Bounds, Counter, Policy, RuleKind, Source, Trend
@@ -288,6 +288,33 @@ def test_no_error_repeats_a_number_from_the_environment(tmp_path: Path) -> None:
     assert "70007" not in str(error)
 
 
+@pytest.mark.parametrize(
+    "written", ["*{}", "!{} x", "!p!{} x", "!<{}> x", "!!int {}", "!!float {}", "!!bool {}", "!!timestamp {}", "[{}"]
+)
+def test_no_error_repeats_a_secret_that_was_written_where_yaml_takes_it_for_something_else(
+    tmp_path: Path, written: str
+) -> None:
+    assert refused(tmp_path, f"{SOUND}  owner: {written.format(SECRET)}\n").line in (END, END + 1)
+
+
+def test_an_env_file_that_is_no_text_is_named_and_not_repeated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".env").write_bytes(f"COOKIE={SECRET}\xff\n".encode("latin-1"))
+    monkeypatch.setattr(project, "env_file", lambda: tmp_path / ".env")
+    with pytest.raises(ConfigError, match=r"\.env: the file cannot be read") as caught:
+        project.environment()
+    assert SECRET not in "".join(traceback.format_exception(caught.value))
+
+
+def test_a_line_of_the_env_file_that_says_nothing_is_not_repeated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / ".env").write_text(f"={SECRET}\nA '{SECRET}\n{SECRET}\nB=\"{SECRET}\nCOOKIE=session\n")
+    monkeypatch.setattr(project, "env_file", lambda: tmp_path / ".env")
+    assert project.environment()["COOKIE"] == "session"
+    assert "could not parse" in caplog.text
+    assert SECRET not in caplog.text + "".join(capfd.readouterr())
+
+
 def test_a_source_shows_neither_its_credential_nor_its_channels(tmp_path: Path) -> None:
     text = SOUND.replace("env.COOKIE", "env.SECRET") + f"  notify: ['discord://{PLANTED[1:-1]}']\n"
     source = read(tmp_path, text)
@@ -323,8 +350,8 @@ def test_a_counter_cannot_have_a_name_that_the_lake_uses_itself(
 def test_a_source_is_found_by_its_folder_and_others_are_named(tmp_path: Path) -> None:
     (tmp_path / "my_blog").mkdir()
     (tmp_path / "my_blog" / "defs.yaml").write_text(SOUND.replace('"{{ env.COOKIE }}"', "session"))
-    project = Project(defs=tmp_path, data=tmp_path / "data")
-    assert find_source(project, "my_blog").name == "my_blog"
-    for name in ("other", "../my_blog", "", "My_blog"):
+    here = Project(defs=tmp_path, data=tmp_path / "data")
+    assert find_source(here, "my_blog").name == "my_blog"
+    for name in ("other", "../my_blog", "my_blog/../my_blog", str(tmp_path / "my_blog"), "", "My_blog", "my_blog\0"):
         with pytest.raises(ConfigError, match="Known sources: my_blog"):
-            find_source(project, name)
+            find_source(here, name)

@@ -291,6 +291,7 @@ def test_a_report_names_the_largest_revisions_and_counts_all(account: Account) -
         ([(day(0), True)], "views of a day is not a whole number"),
         ([(day(0), None)], "views of a day is not a whole number"),
         ([(day(0), 2**63)], "views of a day is not a whole number"),
+        ([(day(0), 2**63 - 1), (day(1), 1)], "views adds up to more than a counter can hold"),
         ([(day(0), 5), (day(0), 5)], "views tells a day twice"),
         ([(day(2), 5)], "views is told for a day in the future"),
         ([(day(1 - KEPT_DAYS), 5)], "views is told for a day more than 31 days back"),
