@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from pipeline.sandbox.recording import RecordedAccount, Recording
 from pipeline.sandbox.server import NoteSandbox
 
 from .account import Account
+from .exports import three_hours
 from .snapshots import RECORDING
 
 
@@ -61,3 +63,16 @@ def _replay(account: Account) -> None:
             hour = Hour.of(captured_at)
             observe(account.lake, source, hour, RecordedClock(captured_at))
             history.settle_hour(account.lake, source, hour)
+
+
+@pytest.fixture(scope="session")
+def three_hours_told(tmp_path_factory: pytest.TempPathFactory) -> Account:
+    """What exports are made of. To be read, not changed."""
+    return three_hours(Account.under(tmp_path_factory.mktemp("exported")))
+
+
+@pytest.fixture
+def told(three_hours_told: Account, account: Account) -> Account:
+    """A copy of it that a test may change."""
+    shutil.copytree(three_hours_told.lake.root, account.lake.root, dirs_exist_ok=True)
+    return account

@@ -1,11 +1,10 @@
-"""What leaves the lake: every row and value, in formats that other tools read, whole or not at all."""
+"""What leaves the lake: every row and value, in formats that other tools read."""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
-import shutil
 import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
@@ -14,16 +13,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pandas as pd
 import pyarrow as pa
-import pyarrow.csv as pv
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.core.errors import ConfigError, LakeFault, SourceBusy
+from pipeline.core.errors import ConfigError
 from pipeline.core.export import formats, tables
 from pipeline.core.export.formats import Format, format_of, restored, write_file, write_stream
 from pipeline.core.export.tables import Contents, Export, plan_export
@@ -32,53 +29,8 @@ from pipeline.core.lake import DELTA, REPORT, VALIDATED
 from pipeline_tests.skips import installed
 
 from .account import COMMENTS, LIKES, VIEWS, Account, hour, row, rows
+from .exports import AWKWARD, NOW, READERS, as_text, exported, from_json, from_parquet, nothing
 from .snapshots import at
-
-NOW = datetime(2026, 11, 22, 14, 17, 3, 250000, tzinfo=UTC)
-AWKWARD = {
-    "a": '=HYPERLINK("http://127.0.0.1/"&A1)',
-    "b": "+1",
-    "c": "-1; drop",
-    "d": "@SUM(A1)",
-    "e": "\tx",
-    "f": "\r\ny",
-    "g": "＝1",
-    "h": "'=already",
-    "i": 'it\'s, "quoted"\nand broken',
-    "j": "\x1b[31m \u202e 日本語 🚀",
-    "k": "'",
-    "l": "",
-}
-NUMBERS = ("views", "likes", "comments", "threshold", "value", "previous_value", "elapsed_seconds")
-
-
-def nothing(_: Hour) -> None:
-    """Nobody listens."""
-
-
-@pytest.fixture(scope="module")
-def history(tmp_path_factory: pytest.TempPathFactory) -> Account:
-    """Three accepted hours: the second lacks an item, in the third one falls and another crosses 100 views."""
-    account = Account.under(tmp_path_factory.mktemp("history"))
-    listing = [row(key, 50 + place, likes=9, name=title) for place, (key, title) in enumerate(AWKWARD.items())]
-    with account.lake.writing():
-        assert account.tell(0, listing, published={"a": "2026-01-01T00:00:00+09:00"})
-        assert account.tell(1, listing[:-1])
-        assert account.tell(3, [row("a", 120, likes=4, name=AWKWARD["a"]), *listing[1:]])
-    return account
-
-
-@pytest.fixture
-def told(history: Account, account: Account) -> Account:
-    """A copy of the history that a test may change."""
-    shutil.copytree(history.lake.root, account.lake.root, dirs_exist_ok=True)
-    return account
-
-
-def exported(account: Account, target: Path, contents: Contents = Contents.SNAPSHOTS, **choices: Any) -> Path:
-    write_file(plan_export(account.lake, contents, **choices), format_of(target), target, NOW, nothing)
-    return target
-
 
 # Every format holds the same rows -------------------------------------------------------------------------
 
@@ -98,74 +50,6 @@ def in_the_lake(account: Account, contents: Contents) -> list[dict[str, Any]]:
         read = [pq.read_table(account.lake.path(kind, each), partitioning=None) for each in hours]
         found = [item for table in read for item in table.to_pylist()]
     return [{name: as_text(value) for name, value in item.items()} for item in found]
-
-
-def as_text(value: Any) -> Any:
-    return format_time(value) if isinstance(value, datetime) else value
-
-
-def from_csv(file: Path) -> list[dict[str, Any]]:
-    """By the standard library, which cannot tell an empty text from a missing one."""
-    with file.open(newline="", encoding="utf-8") as opened:
-        return [{k: typed(k, v) for k, v in item.items()} for item in csv.DictReader(opened, strict=True)]
-
-
-def typed(name: str, cell: str) -> Any:
-    if cell == "":
-        return "" if name == "title" else None
-    return float(cell) if is_number(name) else restored(cell)
-
-
-def is_number(name: str) -> bool:
-    return name in NUMBERS or name.endswith(("_delta", "_per_hour"))
-
-
-def from_arrow_csv(file: Path) -> list[dict[str, Any]]:
-    """By pyarrow, which can tell them apart."""
-    options = pv.ConvertOptions(strings_can_be_null=True, quoted_strings_can_be_null=False, null_values=[""])
-    names = file.read_text(encoding="utf-8").partition("\n")[0].replace('"', "").split(",")
-    options.column_types = {name: pa.float64() if is_number(name) else pa.string() for name in names}
-    found = pv.read_csv(file, parse_options=pv.ParseOptions(newlines_in_values=True), convert_options=options)
-    return [{k: restored(v) if isinstance(v, str) else v for k, v in item.items()} for item in found.to_pylist()]
-
-
-def from_parquet(file: Path) -> list[dict[str, Any]]:
-    return [{name: as_text(value) for name, value in item.items()} for item in pq.read_table(file).to_pylist()]
-
-
-def from_duckdb(file: Path) -> list[dict[str, Any]]:
-    with duckdb.connect() as connection:
-        connection.execute("SET TimeZone = 'UTC'")
-        found = connection.execute("SELECT * FROM read_parquet($file)", {"file": str(file)})
-        names = [column[0] for column in found.description]
-        return [dict(zip(names, map(as_text, values), strict=True)) for values in found.fetchall()]
-
-
-def from_sqlite(file: Path) -> list[dict[str, Any]]:
-    with closing(sqlite3.connect(file)) as connection:
-        [[table]] = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name <> 'about'")
-        connection.row_factory = sqlite3.Row
-        return [dict(found) for found in connection.execute(f"SELECT * FROM {table} ORDER BY rowid")]
-
-
-def from_json(file: Path) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = json.loads(file.read_bytes())
-    return found
-
-
-def from_lines(file: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in file.read_bytes().removesuffix(b"\n").split(b"\n")]
-
-
-READERS = [
-    ("csv", from_csv),
-    ("csv", from_arrow_csv),
-    ("parquet", from_parquet),
-    ("parquet", from_duckdb),
-    ("sqlite", from_sqlite),
-    ("json", from_json),
-    ("jsonl", from_lines),
-]
 
 
 @pytest.mark.parametrize("contents", Contents)
@@ -191,13 +75,6 @@ def test_the_columns_are_those_of_the_documents(told: Account) -> None:
             *("threshold", "value", "previous_value"),
         ],
     }
-
-
-def test_a_carried_item_says_that_it_was_not_observed(told: Account, tmp_path: Path) -> None:
-    found = from_json(exported(told, tmp_path / "all.json"))
-    [carried] = [item for item in found if item["status"] == "carried"]
-    assert (carried["item_id"], carried["captured_at"]) == ("l", format_time(at(1)))
-    assert len(found) == 3 * len(AWKWARD)
 
 
 def test_whole_numbers_beyond_those_of_a_double_stay_exact(account: Account, tmp_path: Path) -> None:
@@ -230,9 +107,20 @@ def test_formulas_are_made_harmless_in_csv_and_numbers_are_left_alone(told: Acco
     assert fallen.startswith(f'"{format_time(at(3))}","a",')
 
 
-def test_an_item_that_begins_with_a_dash_comes_back(account: Account, tmp_path: Path) -> None:
-    account.tell(0, [row("-w_x9", 5)])
-    assert [item["item_id"] for item in from_csv(exported(account, tmp_path / "all.csv"))] == ["-w_x9"]
+@pytest.mark.parametrize("contents", Contents)
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@A1", "\t=1", "\r=1", "\n=1", "＝1", "'=1", "\0=1"])
+def test_no_cell_of_any_column_begins_a_formula(account: Account, contents: Contents, text: str) -> None:
+    class Hostile(Export):
+        def tables(self, done: Callable[[Hour], None]) -> Iterator[pa.Table]:
+            rows = [{field.name: text for field in self.schema if pa.types.is_string(field.type)}]
+            yield pa.Table.from_pylist(rows, self.schema)
+
+    export, told = Hostile(account.lake, contents, (), (VIEWS,)), io.BytesIO()
+    write_stream(export, Format.CSV, told, NOW, nothing)
+    names, cells = csv.reader(io.StringIO(told.getvalue().decode(), newline=""))
+    assert all(name[:1].isalpha() for name in names)
+    texts = [field.name for field in export.schema if pa.types.is_string(field.type)]
+    assert {name: cell for name, cell in zip(names, cells, strict=True) if cell} == dict.fromkeys(texts, f"'{text}")
 
 
 @given(
@@ -418,104 +306,3 @@ def test_a_name_that_says_no_format_is_told_which_there_are(name: str) -> None:
     with pytest.raises(ConfigError, match="does not say") as refused:
         format_of(Path(name))
     assert ".parquet" in refused.value.next_step
-
-
-# Whole or not at all --------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Iterator[Path]:
-    """Where only exports are."""
-    made = tmp_path / "exports"
-    made.mkdir()
-    yield made
-
-
-@pytest.mark.parametrize("kind", Format)
-def test_an_interrupted_export_leaves_nothing(told: Account, folder: Path, kind: Format) -> None:
-    def interrupt(done: Hour) -> None:
-        if done == hour(1):
-            assert [file.name.startswith(".all.") for file in folder.iterdir()] == [True]
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        write_file(plan_export(told.lake, Contents.SNAPSHOTS), kind, folder / f"all.{kind}", NOW, interrupt)
-    assert list(folder.iterdir()) == []
-
-
-def test_a_file_that_is_there_is_replaced_only_on_request(told: Account, folder: Path) -> None:
-    file, export = folder / "all.csv", plan_export(told.lake, Contents.SNAPSHOTS)
-    file.write_text("mine")
-    with pytest.raises(ConfigError, match="there already") as refused:
-        write_file(export, Format.CSV, file, NOW, lambda _: pytest.fail("it was read all the same"))
-    assert "--force" in refused.value.next_step
-    assert file.read_text() == "mine"
-    write_file(export, Format.CSV, file, NOW, nothing, replace=True)
-    assert len(from_csv(file)) == 3 * len(AWKWARD)
-    assert list(folder.iterdir()) == [file]
-
-
-def test_a_file_that_came_in_the_meantime_is_not_replaced(told: Account, folder: Path) -> None:
-    file = folder / "all.csv"
-    with pytest.raises(ConfigError, match="there already"):
-        write_file(
-            plan_export(told.lake, Contents.SNAPSHOTS), Format.CSV, file, NOW, lambda _: bool(file.write_text("mine"))
-        )
-    assert (file.read_text(), list(folder.iterdir())) == ("mine", [file])
-
-
-@pytest.mark.parametrize("replace", [False, True])
-def test_what_is_no_file_is_never_replaced(told: Account, folder: Path, replace: bool) -> None:
-    (folder / "all.csv").mkdir()
-    with pytest.raises(ConfigError, match="is no file"):
-        write_file(
-            plan_export(told.lake, Contents.SNAPSHOTS), Format.CSV, folder / "all.csv", NOW, nothing, replace=replace
-        )
-
-
-@pytest.mark.parametrize("kind", Format)
-def test_a_folder_that_is_not_there_is_one_clear_error(told: Account, folder: Path, kind: Format) -> None:
-    with pytest.raises(ConfigError, match="cannot be written: No such file or directory"):
-        write_file(plan_export(told.lake, Contents.SNAPSHOTS), kind, folder / "no" / "all", NOW, nothing)
-
-
-@pytest.mark.parametrize("contents", Contents)
-def test_a_damaged_hour_ends_the_export_and_leaves_nothing(told: Account, folder: Path, contents: Contents) -> None:
-    export = plan_export(told.lake, contents)
-    damaged = told.lake.path({Contents.CROSSINGS: REPORT, Contents.DELTAS: DELTA}.get(contents, VALIDATED), hour(3))
-    damaged.write_bytes(damaged.read_bytes()[:-20])
-    with pytest.raises(LakeFault, match="is damaged"):
-        write_file(export, Format.CSV, folder / "all.csv", NOW, nothing)
-    assert list(folder.iterdir()) == []
-
-
-def test_a_snapshot_without_its_items_is_damaged(told: Account, folder: Path) -> None:
-    path = told.lake.path(VALIDATED, hour(3))
-    table = pq.read_table(path, partitioning=None)
-    pq.write_table(table.drop_columns(["item_id"]), path)
-    with pytest.raises(LakeFault, match="has no item_id"):
-        exported(told, folder / "all.csv")
-
-
-@pytest.mark.parametrize("contents", Contents)
-@pytest.mark.parametrize("corrected", [0, 3], ids=["an hour that was read", "an hour that was not"])
-def test_an_export_that_meets_a_rebuild_is_given_up(
-    told: Account, folder: Path, contents: Contents, corrected: int
-) -> None:
-    heard: list[Hour] = []
-
-    def correct(done: Hour) -> None:
-        if not heard:
-            told.correct(corrected, "reject")
-        heard.append(done)
-
-    with pytest.raises(SourceBusy, match="made again while"):
-        write_file(plan_export(told.lake, contents), Format.CSV, folder / "all.csv", NOW, correct)
-    assert list(folder.iterdir()) == []
-
-
-def test_a_new_hour_disturbs_no_export(told: Account, folder: Path) -> None:
-    export = plan_export(told.lake, Contents.SNAPSHOTS)
-    told.tell(5, [row(key, 200, likes=9, name=title) for key, title in AWKWARD.items()])
-    assert isinstance(export, Export)
-    assert write_file(export, Format.CSV, folder / "all.csv", NOW, nothing) == 3 * len(AWKWARD)
