@@ -41,12 +41,14 @@ test: setup ## Run the tests.
 pictures: setup ## Make the pictures of the docs again, of what `make run` replayed.
 	@$(BIN)/python -m pipeline_tests.pictures
 
-lint: setup ## Check style, types, import directions, YAML and generated documents.
+lint: setup ## Check style, types, import directions, dead code, dependencies, YAML and generated documents.
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@cd points && ../$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/vulture
+	@$(BIN)/deptry pipeline && cd points && ../$(BIN)/deptry src
 	@$(BIN)/python docs/generate.py --check
 	@$(BIN)/ratchet source check
 

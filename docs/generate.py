@@ -1,4 +1,4 @@
-"""Write the documents that follow from the code: the command reference, the runbook of a release, the JSON schemas.
+"""Write the documents that follow from the code: commands, definitions, the runbook of a release, the JSON schemas.
 
 python docs/generate.py          writes them
 python docs/generate.py --check  fails where one of them is not what the code says
@@ -17,6 +17,7 @@ from pipeline.cli import cli
 from pipeline.core.incidents.book import Incident, Over
 from pipeline.core.records import Correction, Lineage, Mark, Quarantine, Receipt, Report, Signals
 from pipeline.core.source_spec import SourceSpec
+from pipeline_tests.graph import definitions_in_words
 from pipeline_tests.rehearsal.runbook import runbook
 
 DOCS = Path(__file__).parent
@@ -27,6 +28,7 @@ _WIDTH = 100
 def documents() -> Iterator[tuple[Path, str]]:
     """Every generated document with its content."""
     yield DOCS / "commands.md", command_reference()
+    yield DOCS / "definitions.md", definitions_in_words()
     yield DOCS / "runbook.md", runbook()
     for record in RECORDS:
         yield DOCS / "schemas" / f"{record.__name__.lower()}.json", _json(msgspec.json.schema(record))
