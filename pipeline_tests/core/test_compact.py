@@ -12,15 +12,18 @@ from datetime import timedelta
 from pathlib import Path
 
 import duckdb
+import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from pipeline.core import archives, compact, history
 from pipeline.core.errors import LakeFault
+from pipeline.core.files import encode_json
 from pipeline.core.lake import DELTA, RAW, REPORT, SIGNALS, VALIDATED, Lake
 from pipeline.core.lineage import accepted_lineage
 from pipeline.core.model import HourState
+from pipeline.core.records import decode
 from pipeline.core.snapshots import read_table
 from pipeline.core.verify.checking import verify
 
@@ -225,14 +228,6 @@ def test_a_damaged_archive_is_a_fault_and_no_wrong_number(account: Account) -> N
         account.lake.path(VALIDATED, hour(-2))
 
 
-# Killed -------------------------------------------------------------------------------------------
-
-KILLED = """
-import sys, os
-from pathlib import Path
-from pipeline.core import compact
-from pipeline_tests.core.account import Account
-account, steps = Account.under(Path(sys.argv[1])), int(sys.argv[3])
 @pytest.mark.parametrize("name", ["../other/planted", "raw/../../other/planted", "{folder}/planted"])
 def test_an_archive_that_would_be_unpacked_beside_its_source_is_refused(account: Account, name: str) -> None:
     compacted(told(account))
@@ -247,6 +242,14 @@ def test_an_archive_that_would_be_unpacked_beside_its_source_is_refused(account:
     assert archives.packed_months(account.lake.root) == [MONTH]
 
 
+# Killed -------------------------------------------------------------------------------------------
+
+KILLED = """
+import sys, os
+from pathlib import Path
+from pipeline.core import compact
+from pipeline_tests.core.account import Account
+account, steps = Account.under(Path(sys.argv[1])), int(sys.argv[3])
 def ticking(event, arguments):
     global steps
     if event in ("os.rename", "os.link", "os.remove", "os.rmdir", "os.mkdir", "shutil.rmtree", "open"):
