@@ -25,7 +25,7 @@ from pathlib import Path, PurePosixPath
 import msgspec
 
 from pipeline.core.errors import LakeFault
-from pipeline.core.files import damaged, lake_faults, listing, make_folder, sync_folder
+from pipeline.core.files import damaged, lake_faults, listing, make_folder, replacing, sync_folder
 from pipeline.core.small_records import SmallRecords
 
 FOLDER = "archives"
@@ -133,12 +133,8 @@ def taken_out(archive: Path, name: str) -> Path:
     path = _own_folder() / f"{found.st_ino}-{found.st_mtime_ns}" / name
     if not path.exists():
         content = read_member(archive, name)
-        with lake_faults(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            descriptor, temporary = tempfile.mkstemp(dir=path.parent)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
-            Path(temporary).rename(path)
+        with lake_faults(path), replacing(path) as file:
+            file.write(content)
     return path
 
 

@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 
 from pipeline.core import archives, checksums
 from pipeline.core.engine import ROW_GROUP
-from pipeline.core.files import damaged, encode_json, lake_faults, listing, make_folder, sync, sync_folder
+from pipeline.core.files import damaged, encode_json, lake_faults, listing, make_folder, room, sync, sync_folder
 from pipeline.core.history import read_report, unsettled_from
 from pipeline.core.hours import Hour
 from pipeline.core.lake import DELTA, PACKED, RAW, REPORT, SIGNALS, VALIDATED, SourceLake, hour_in
@@ -248,4 +248,4 @@ def _room(lake: SourceLake, month: str) -> int:
     folders = {lake.folder(kind, month) for kind in PACKED}
     files = [folder / name for folder in folders for name in listing(folder)]
     files += [lake.root / archives.FOLDER / f"{lake.name}-{month}.zip", archives.index_path(lake.root, month)]
-    return sum(path.stat().st_blocks * 512 for path in files if path.exists())
+    return sum(map(room, files))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,6 +38,24 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """A file for all to read that takes the name ``path`` in one step when the block ends without an error.
+
+    Of what can be made again: nothing is synced. Raises OSError, and leaves nothing then.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".")
+    temporary = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            yield file
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
 def listing(folder: Path) -> list[str]:
     """The names in a folder, none where it is not there. Raises LakeFault."""
     try:
@@ -45,6 +64,14 @@ def listing(folder: Path) -> list[str]:
         return []
     except OSError as fault:
         raise as_lake_fault(folder, fault) from fault
+
+
+def room(path: Path) -> int:
+    """Bytes that a file takes on the disk, in whole blocks; 0 where it is not there."""
+    try:
+        return path.stat().st_blocks * 512
+    except OSError:
+        return 0
 
 
 def encode_json(content: Mapping[str, Any] | msgspec.Struct) -> bytes:

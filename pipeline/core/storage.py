@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.core import archives
-from pipeline.core.files import listing
-from pipeline.core.lake import DELTA, RAW, REPORT, SIGNALS, VALIDATED, SourceLake
+from pipeline.core.files import listing, room
+from pipeline.core.lake import PACKED, SourceLake
 
-_FOLDERS = (RAW, VALIDATED, DELTA, REPORT, SIGNALS)
 _HOURS_A_YEAR = 8_760
 
 
@@ -42,8 +41,8 @@ def storage_of(lake: SourceLake) -> Storage:
     """Archives that lie elsewhere count as well, where they are found. Raises LakeFault."""
     packed_months = set(archives.packed_months(lake.root))
     fresh, packed = list[Path](), list[Path]()
-    for month in sorted({month for kind in _FOLDERS for month in lake.months(kind)}):
-        files = [folder / n for folder in (lake.folder(kind, month) for kind in _FOLDERS) for n in listing(folder)]
+    for month in sorted({month for kind in PACKED for month in lake.months(kind)}):
+        files = [folder / n for folder in {lake.folder(kind, month) for kind in PACKED} for n in listing(folder)]
         if month in packed_months:
             packed += [*files, *_archived(lake, month)]
         else:
@@ -52,8 +51,8 @@ def storage_of(lake: SourceLake) -> Storage:
     return Storage(
         lake.name,
         sum(1 for path in lake.root.rglob("*") if path.is_file()),
-        sum(map(_room, fresh)),
-        sum(map(_room, packed)),
+        sum(map(room, fresh)),
+        sum(map(room, packed)),
         len(hours),
         sum(hour.month in packed_months for hour in hours),
     )
@@ -81,13 +80,6 @@ def _archived(lake: SourceLake, month: str) -> list[Path]:
 
 def _per_year(room: int, hours: int) -> int | None:
     return round(room / hours * _HOURS_A_YEAR) if hours else None
-
-
-def _room(path: Path) -> int:
-    try:
-        return path.stat().st_blocks * 512
-    except OSError:
-        return 0
 
 
 def _size(amount: int) -> str:

@@ -6,8 +6,6 @@ and what each source shows on the page over all. A page is replaced in one step.
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,7 +21,7 @@ from pipeline.core.analysis.happenings import Happening, happenings
 from pipeline.core.analysis.slots import slots
 from pipeline.core.analysis.spikes import Spike, spikes
 from pipeline.core.analysis.watched import Watched, read_watched
-from pipeline.core.files import lake_faults
+from pipeline.core.files import lake_faults, replacing
 from pipeline.core.hours import Hour
 from pipeline.core.ledger import Ledger, read_ledger
 from pipeline.core.model import Source
@@ -214,13 +212,5 @@ def _fitting(story: Story) -> tuple[dict[str, Any], int, int]:
 
 def _replace(path: Path, content: bytes) -> None:
     """Give ``path`` this content in one step."""
-    with lake_faults(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".")
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
-            Path(temporary).chmod(0o644)
-            Path(temporary).replace(path)
-        finally:
-            Path(temporary).unlink(missing_ok=True)
+    with lake_faults(path), replacing(path) as file:
+        file.write(content)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from datetime import timedelta
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from pipeline.core import archives
+from pipeline.core.analysis import months
 from pipeline.core.analysis.first_hours import AGES, first_hours, sentences
 from pipeline.core.analysis.gains import total_gain
 from pipeline.core.analysis.happenings import Kind, happenings
@@ -83,6 +85,18 @@ def test_a_cache_that_is_damaged_is_made_again(account: Account, tmp_path: Path)
     for file in (tmp_path / "cache").iterdir():
         file.write_bytes(file.read_bytes()[:100])
     assert _equal(read_watched(account.lake, tmp_path / "cache"), expected)
+
+
+def test_a_cache_on_a_full_disk_costs_time_and_leaves_nothing(
+    account: Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    _small(account)
+    monkeypatch.setattr(months.feather, "write_feather", full)
+    assert _equal(read_watched(account.lake, tmp_path / "cache"), read_watched(account.lake))
+    assert list((tmp_path / "cache").iterdir()) == []
 
 
 def test_a_packed_month_reads_as_its_hours_did(account: Account, tmp_path: Path) -> None:

@@ -7,8 +7,6 @@ the cache holds can be deleted at any time.
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,6 +20,7 @@ import pyarrow.feather as feather
 
 from pipeline.core import archives
 from pipeline.core.engine import cursor, named, reading_lake, render
+from pipeline.core.files import replacing
 from pipeline.core.hours import Hour
 from pipeline.core.lake import REPORT, VALIDATED, SourceLake
 from pipeline.core.model import Crossing
@@ -163,9 +162,5 @@ def _keep(cache: Path | None, month: str, rows: pa.Table) -> None:
     """A disk that is full costs time at the next reading, nothing else."""
     if cache is None:
         return
-    with suppress(OSError):
-        cache.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(dir=cache)
-        with os.fdopen(descriptor, "wb") as file:
-            feather.write_feather(rows, file, compression="zstd")
-        Path(temporary).replace(cache / f"{month}.arrow")
+    with suppress(OSError), replacing(cache / f"{month}.arrow") as file:
+        feather.write_feather(rows, file, compression="zstd")
