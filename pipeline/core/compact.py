@@ -21,12 +21,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.core import archives, checksums
-from pipeline.core.engine import ROW_GROUP
 from pipeline.core.files import damaged, encode_json, lake_faults, listing, make_folder, room, sync, sync_folder
 from pipeline.core.history import read_report, unsettled_from
 from pipeline.core.hours import Hour
 from pipeline.core.lake import DELTA, PACKED, RAW, REPORT, SIGNALS, VALIDATED, SourceLake, hour_in
-from pipeline.core.lineage import reading
+from pipeline.core.parquet import ROW_GROUP, reading
 from pipeline.core.snapshots import read_table
 
 OLD_ENOUGH = timedelta(days=7)

@@ -34,9 +34,6 @@ _DAMAGE = (duckdb.Error, duckdb.IOException, duckdb.InvalidInputException)
 _THREADS = 2
 _MEMORY = "1GB"
 
-ROW_GROUP = 122_880
-"""Rows of a row group of Parquet, which DuckDB reads in parallel in multiples of its own vector size."""
-
 SMALL = 262_144
 """A file of the lake of so many bytes holds some ten thousand items."""
 

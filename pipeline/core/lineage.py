@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -14,6 +12,7 @@ from pipeline.core.errors import NothingAccepted
 from pipeline.core.files import damaged
 from pipeline.core.hours import Hour
 from pipeline.core.lake import VALIDATED, CaptureRef, SourceLake
+from pipeline.core.parquet import reading
 from pipeline.core.records import Lineage
 
 _METADATA_KEY = b"ratchet"
@@ -59,12 +58,3 @@ def standing_capture(lake: SourceLake, hour: Hour) -> CaptureRef:
             "An hour that has passed stays a gap; observe the present.",
         )
     return captures[-1]
-
-
-@contextmanager
-def reading(path: Path) -> Iterator[None]:
-    """Turn Arrow's complaint about a missing or damaged file into LakeFault."""
-    try:
-        yield
-    except (pa.ArrowException, OSError) as fault:
-        raise damaged(path, str(fault)) from fault

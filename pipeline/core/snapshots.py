@@ -16,11 +16,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.core.engine import ROW_GROUP, SMALL, arrow_rows, cursor, named, reading_lake, render
-from pipeline.core.lineage import reading
+from pipeline.core.engine import SMALL, arrow_rows, cursor, named, reading_lake, render
 from pipeline.core.model import FEED_STATE, Counter
+from pipeline.core.parquet import ROW_GROUP, TIME_TYPE, reading
 from pipeline.core.validation.checks import CHECKS_VERSION
-from pipeline.core.validation.listing import TIME_TYPE
 from pipeline.core.windows import DAYS_TYPE, days_column, is_days
 
 # Columns with a value of its own for nearly every item: a dictionary only makes them larger and slower

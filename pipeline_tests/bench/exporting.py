@@ -22,9 +22,9 @@ from pipeline.core.hours import Hour
 from pipeline.core.lake import VALIDATED, Lake
 from pipeline.core.lineage import with_lineage
 from pipeline.core.model import Origin
+from pipeline.core.parquet import TIME_TYPE
 from pipeline.core.records import Lineage, Terms
 from pipeline.core.snapshots import build_snapshot, encode_table
-from pipeline.core.validation.listing import TIME_TYPE
 from pipeline_tests.bench.figures import Effort, Figure, python
 from pipeline_tests.bench.made_account import BEFORE, NOW, MadeAccount, made_source
 

@@ -23,10 +23,10 @@ from pipeline.core.hours import Hour
 from pipeline.core.lake import REPORT, VALIDATED, CaptureRef, Lake, SourceLake
 from pipeline.core.lineage import with_lineage
 from pipeline.core.model import Counter, Origin, Rule, RuleKind, Source
+from pipeline.core.parquet import TIME_TYPE
 from pipeline.core.records import Lineage, Terms
 from pipeline.core.report.build import Observed, build_report
 from pipeline.core.snapshots import build_snapshot, encode_table
-from pipeline.core.validation.listing import TIME_TYPE
 from pipeline.platforms.note import Note
 from pipeline.platforms.protocol import Page
 

@@ -17,9 +17,9 @@ from pipeline.core.hours import Hour
 from pipeline.core.lake import VALIDATED, Lake, SourceLake
 from pipeline.core.lineage import with_lineage
 from pipeline.core.model import Origin
+from pipeline.core.parquet import TIME_TYPE
 from pipeline.core.records import Lineage, Terms
 from pipeline.core.snapshots import build_snapshot, encode_table
-from pipeline.core.validation.listing import TIME_TYPE
 from pipeline_tests.bench.figures import Effort, Figure, in_turn
 from pipeline_tests.bench.made_account import BEFORE, MadeAccount, made_source
 

@@ -19,7 +19,8 @@ import pyarrow as pa
 from pipeline.core.model import Bounds, Counter, Policy, Trend
 from pipeline.core.validation.checks import judge
 from pipeline.core.validation.evidence import Evidence
-from pipeline.core.validation.listing import TIME_TYPE, Listing
+from pipeline.core.parquet import TIME_TYPE
+from pipeline.core.validation.listing import Listing
 from pipeline_tests.core.snapshots import at
 
 rows = int(sys.argv[1])

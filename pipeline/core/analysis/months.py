@@ -24,8 +24,8 @@ from pipeline.core.files import replacing
 from pipeline.core.hours import Hour
 from pipeline.core.lake import REPORT, VALIDATED, SourceLake
 from pipeline.core.model import Crossing
+from pipeline.core.parquet import TIME_TYPE
 from pipeline.core.records import Movement, decode
-from pipeline.core.validation.listing import TIME_TYPE
 
 _KEY = b"ratchet-month"
 _FORMAT = 1

@@ -24,15 +24,14 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.core.engine import ROW_GROUP
 from pipeline.core.errors import ConfigError, LakeFault, SourceBusy
 from pipeline.core.files import damaged
 from pipeline.core.hours import Hour, format_time
 from pipeline.core.lake import DELTA, REPORT, VALIDATED, SourceLake
-from pipeline.core.lineage import read_lineage, reading
+from pipeline.core.lineage import read_lineage
 from pipeline.core.model import Counter, Trend
+from pipeline.core.parquet import ROW_GROUP, TIME_TYPE, reading
 from pipeline.core.records import Report, decode
-from pipeline.core.validation.listing import TIME_TYPE
 
 TABLE_ROWS = ROW_GROUP
 """Rows of one table of the stream, or a few more: a row group of Parquet as its readers like it."""

@@ -11,10 +11,10 @@ import pandas as pd
 import pyarrow as pa
 
 from pipeline.core.capture import Ended
+from pipeline.core.parquet import TIME_TYPE
 from pipeline.core.readings import Shifted
 from pipeline.platforms.protocol import ITEM_FIELDS, Columns, Page, Unreadable, lists_items
 
-TIME_TYPE = pa.timestamp("us", "UTC")
 CLOCK_SKEW = timedelta(minutes=5)
 """How far a platform's clock may be ahead of this one's."""
 

@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 from pipeline.core.capture import Ended, read_head, read_pages
 from pipeline.core.hours import Hour
 from pipeline.core.lake import CaptureRef, SourceLake
-from pipeline.core.lineage import reading
 from pipeline.core.model import SNAPSHOT_COLUMNS
+from pipeline.core.parquet import reading
 from pipeline.core.readings import Shifted
 from pipeline.core.records import Lineage, Report
 from pipeline.core.report.build import exact_sum
