@@ -25,7 +25,7 @@ from pipeline.core.files import damaged, encode_json, lake_faults, listing, make
 from pipeline.core.history import read_report, unsettled_from
 from pipeline.core.hours import Hour
 from pipeline.core.lake import DELTA, PACKED, RAW, REPORT, SIGNALS, VALIDATED, SourceLake, hour_in
-from pipeline.core.parquet import ROW_GROUP, reading
+from pipeline.core.parquet import ROW_GROUP, aligned, gathered, reading
 from pipeline.core.snapshots import read_table
 
 OLD_ENOUGH = timedelta(days=7)
@@ -172,22 +172,7 @@ def _write_rows(files: Sequence[Path], target: Path) -> None:
 
 
 def _row_groups(files: Sequence[Path], schema: pa.Schema) -> Iterator[pa.Table]:
-    """The rows of the files one after the other, in tables of at least ``ROW_GROUP`` but for the last."""
-    held: list[pa.Table] = []
-    for file in files:
-        held.append(_aligned(read_table(file), schema))
-        if sum(map(len, held)) >= ROW_GROUP:
-            yield pa.concat_tables(held)
-            held = []
-    if held:
-        yield pa.concat_tables(held)
-
-
-def _aligned(table: pa.Table, schema: pa.Schema) -> pa.Table:
-    """With the columns of the month: a counter that joined later is null before."""
-    known = set(table.column_names)
-    columns = [table[f.name] if f.name in known else pa.nulls(len(table), f.type) for f in schema]
-    return pa.table(columns, schema=schema)
+    return gathered((aligned(read_table(file), schema) for file in files), ROW_GROUP)
 
 
 def _write_reports(lake: SourceLake, hours: Sequence[Hour], target: Path) -> None:

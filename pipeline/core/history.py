@@ -9,6 +9,7 @@ are worked in. Every function expects its caller to hold `SourceLake.writing`.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from time import perf_counter
 
 import msgspec
@@ -161,7 +162,7 @@ def refusal(lake: SourceLake, judged: Verdict) -> Refused:
 def publish_delta(lake: SourceLake, hour: Hour) -> bool:
     """The change of every observed item since its last observation. Raises NothingAccepted."""
     lineage = accepted_lineage(lake, hour)
-    previous = lake.path(VALIDATED, Hour.parse(lineage.previous_hour)) if lineage.previous_hour else None
+    previous = _before(lake, lineage)
     counters = [counter.name for counter in lineage.terms.counters]
     delta = hour_delta(lake.path(VALIDATED, hour), previous, counters, lineage.first_accepted_at)
     begun = perf_counter()
@@ -176,13 +177,18 @@ def publish_delta(lake: SourceLake, hour: Hour) -> bool:
 def conservation(lake: SourceLake, hour: Hour, delta: pa.Table | None = None) -> Finding:
     """Judge the delta of the hour, the stored one unless ``delta`` is given, against its two snapshots."""
     lineage = accepted_lineage(lake, hour)
-    previous = lake.path(VALIDATED, Hour.parse(lineage.previous_hour)) if lineage.previous_hour else None
+    previous = _before(lake, lineage)
     return conserves_counts(
         read_table(lake.path(DELTA, hour)) if delta is None else delta,
         read_table(lake.path(VALIDATED, hour)),
         read_table(previous) if previous else None,
         [counter.name for counter in lineage.terms.counters],
     )
+
+
+def _before(lake: SourceLake, lineage: Lineage) -> Path | None:
+    """The accepted snapshot that another one followed."""
+    return lake.path(VALIDATED, Hour.parse(lineage.previous_hour)) if lineage.previous_hour else None
 
 
 def measure_again(lake: SourceLake, source: Source, hour: Hour, name: str) -> None:
@@ -226,9 +232,8 @@ def _publish_report(lake: SourceLake, source: Source, hour: Hour) -> bool:
     """The report of an hour whose delta was judged."""
     lineage = accepted_lineage(lake, hour)
     current = lake.path(VALIDATED, hour)
-    previous_hour = Hour.parse(lineage.previous_hour) if lineage.previous_hour else None
-    previous = lake.path(VALIDATED, previous_hour) if previous_hour else None
-    before = read_report(lake, previous_hour) if previous_hour else None
+    previous = _before(lake, lineage)
+    before = read_report(lake, Hour.parse(lineage.previous_hour)) if lineage.previous_hour else None
     delta = read_table(lake.path(DELTA, hour))
     snapshot = read_table(current)
     captured_at = snapshot["captured_at"][0].as_py()

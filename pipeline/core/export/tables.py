@@ -30,7 +30,7 @@ from pipeline.core.hours import Hour, format_time
 from pipeline.core.lake import DELTA, REPORT, VALIDATED, SourceLake
 from pipeline.core.lineage import read_lineage
 from pipeline.core.model import Counter, Trend
-from pipeline.core.parquet import ROW_GROUP, TIME_TYPE, reading
+from pipeline.core.parquet import ROW_GROUP, TIME_TYPE, aligned, gathered, reading
 from pipeline.core.records import Report, decode
 
 TABLE_ROWS = ROW_GROUP
@@ -114,28 +114,18 @@ class Export:
         """
         before = self._stamps()
         try:
-            yield from self._gathered(done)
+            yield from gathered(self._by_hour(done), TABLE_ROWS)
         except LakeFault:
             self._require_unchanged(before)  # a file that a rebuild took away is not damaged
             raise
         self._require_unchanged(before)
 
-    def _gathered(self, done: Callable[[Hour], None]) -> Iterator[pa.Table]:
-        schema, held = self.schema, list[pa.RecordBatch]()
+    def _by_hour(self, done: Callable[[Hour], None]) -> Iterator[pa.Table]:
         for hour in self.hours:
-            for batch in self._batches(hour):
-                held.append(batch)
-                if sum(map(len, held)) >= TABLE_ROWS:
-                    yield pa.Table.from_batches(held, schema)
-                    held.clear()
+            yield from self._crossings(hour) if self.contents is Contents.CROSSINGS else self._stored(self._path(hour))
             done(hour)
-        if held:
-            yield pa.Table.from_batches(held, schema)
 
-    def _batches(self, hour: Hour) -> Iterator[pa.RecordBatch]:
-        return self._crossings(hour) if self.contents is Contents.CROSSINGS else self._stored(self._path(hour))
-
-    def _stored(self, path: Path) -> Iterator[pa.RecordBatch]:
+    def _stored(self, path: Path) -> Iterator[pa.Table]:
         with reading(path), pq.ParquetFile(path) as file:
             known = set(file.schema_arrow.names)
             missing = [name for name in self._fixed if name not in known]
@@ -143,17 +133,9 @@ class Export:
                 raise damaged(path, f"it has no {missing[0]}")
             columns = [name for name in self.schema.names if name in known]
             for batch in file.iter_batches(TABLE_ROWS, columns=columns):
-                yield self._aligned(batch)
+                yield aligned(pa.Table.from_batches([batch]), self.schema)
 
-    def _aligned(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        known = set(batch.schema.names)
-        columns = [
-            batch.column(field.name).cast(field.type) if field.name in known else pa.nulls(len(batch), field.type)
-            for field in self.schema
-        ]
-        return pa.record_batch(columns, schema=self.schema)
-
-    def _crossings(self, hour: Hour) -> Iterator[pa.RecordBatch]:
+    def _crossings(self, hour: Hour) -> Iterator[pa.Table]:
         report = decode(self._path(hour), Report)
         names, wanted = _CROSSING.keys() - {"captured_at"}, {counter.name for counter in self.counters}
         rows = [
@@ -162,7 +144,7 @@ class Export:
             if crossing.counter in wanted
         ]
         if rows:
-            yield pa.RecordBatch.from_pylist(rows, self.schema)
+            yield pa.Table.from_pylist(rows, self.schema)
 
     def _path(self, hour: Hour) -> Path:
         return self.lake.path(_KIND[self.contents], hour)
