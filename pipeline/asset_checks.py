@@ -9,7 +9,6 @@ from typing import Any
 import dagster as dg
 
 from pipeline.core import history
-from pipeline.core.hours import Hour
 from pipeline.core.lineage import standing_capture
 from pipeline.core.model import Finding, Source
 from pipeline.core.signals import drift
@@ -35,9 +34,10 @@ def build_asset_checks(source: Source, partitions: dg.PartitionsDefinition) -> l
         pool=pool(source),
     )
     def capture_checks(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
-        lake, hour = context.resources.lake.source(source.name), Hour.parse(context.partition_key)
-        with failing_loudly(Attempt(lake, hour, context.resources.clock)):
-            judged = history.verdict(lake, source, standing_capture(lake, hour))
+        attempt = Attempt.of(context, source)
+        lake = attempt.lake
+        with failing_loudly(attempt):
+            judged = history.verdict(lake, source, standing_capture(lake, attempt.hour))
             if not judged.accepted:
                 history.record_refusal(lake, judged)
             findings = (*judged.judged, history.steadiness(lake, judged))
@@ -51,9 +51,9 @@ def build_asset_checks(source: Source, partitions: dg.PartitionsDefinition) -> l
         pool=pool(source),
     )
     def delta_checks(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
-        lake, hour = context.resources.lake.source(source.name), Hour.parse(context.partition_key)
-        with failing_loudly(Attempt(lake, hour, context.resources.clock)):
-            finding = history.conservation(lake, hour)
+        attempt = Attempt.of(context, source)
+        with failing_loudly(attempt):
+            finding = history.conservation(attempt.lake, attempt.hour)
         yield check_result(asset_key(source, DELTA), finding)
 
     return [capture_checks, delta_checks]

@@ -12,15 +12,15 @@ import dagster as dg
 
 from pipeline.core import history
 from pipeline.core.errors import RatchetError
-from pipeline.core.hours import Hour, format_time
+from pipeline.core.hours import format_time
 from pipeline.core.incidents.notes import forget_attempt
-from pipeline.core.lake import VALIDATED, CaptureRef, SourceLake
+from pipeline.core.lake import VALIDATED, CaptureRef
 from pipeline.core.lineage import standing_capture
-from pipeline.core.model import Origin, Source
+from pipeline.core.model import Source
 from pipeline.core.observe import observe
 from pipeline.core.project import Project
 from pipeline.failures import Attempt, failing_loudly
-from pipeline.graph import DELTA, RAW, REPORT, SNAPSHOT, asset_key, asset_tags, pool
+from pipeline.graph import DELTA, RAW, REPORT, SNAPSHOT, asset_key, asset_owners, asset_tags, pool
 from pipeline.metadata import (
     Metadata,
     delta_metadata,
@@ -34,20 +34,26 @@ from pipeline.resources import CLOCK, LAKE, lock_key
 from pipeline.site.build import read_story, write_pages
 from pipeline.telling import tell_hour
 
+_Common = dict[str, Any]
+"""The arguments that all four assets have in common."""
 _LATE, _OVERDUE, _LATELY = timedelta(minutes=90), timedelta(hours=2), timedelta(hours=24)
 
 
 def build_assets(source: Source, partitions: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
-    common: dict[str, Any] = {
+    common: _Common = {
         "partitions_def": partitions,
         "group_name": source.name,
         "pool": pool(source),
         "required_resource_keys": {LAKE, CLOCK, lock_key(source)},
-        "owners": [source.owner] if source.owner and "@" in source.owner else None,
+        "owners": asset_owners(source),
         "freshness_policy": _freshness(source),
         "tags": asset_tags(source),
     }
+    assets = [build(source, common) for build in (_raw_snapshot, _validated_snapshot, _hourly_delta, _threshold_report)]
+    return [asset for asset in dg.with_source_code_references(assets) if isinstance(asset, dg.AssetsDefinition)]
 
+
+def _raw_snapshot(source: Source, common: _Common) -> dg.AssetsDefinition:
     @dg.asset(
         key=asset_key(source, RAW),
         kinds={source.platform.kind, "json"},
@@ -56,13 +62,14 @@ def build_assets(source: Source, partitions: dg.PartitionsDefinition) -> list[dg
         **common,
     )
     def raw_snapshot(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
-        lake, hour = _lake(context, source), Hour.parse(context.partition_key)
-        with failing_loudly(Attempt(lake, hour, context.resources.clock)):
+        attempt = Attempt.of(context, source)
+        lake, hour = attempt.lake, attempt.hour
+        with failing_loudly(attempt):
             # A replay puts past hours in and settles what follows from them once, at its end.
-            for finished in history.finish_interrupted(lake, source, before=hour) if _is_live(context) else ():
+            for finished in history.finish_interrupted(lake, source, before=hour) if attempt.is_live else ():
                 context.log.info(f"Finished {finished.key}, which an interrupted run had left.")
                 tell_hour(context, lake, source, finished)
-            seen = observe(lake, source, hour, context.resources.clock)
+            seen = observe(lake, source, hour, attempt.clock)
             if seen.accepted:
                 context.log.info(_already(seen.capture))
             elif seen.ended is None:
@@ -71,6 +78,10 @@ def build_assets(source: Source, partitions: dg.PartitionsDefinition) -> list[dg
             metadata = raw_metadata(lake, seen.capture, judged)
         return dg.MaterializeResult(metadata=metadata | _state(seen.accepted, seen.capture))
 
+    return raw_snapshot
+
+
+def _validated_snapshot(source: Source, common: _Common) -> dg.AssetsDefinition:
     @dg.asset(
         key=asset_key(source, SNAPSHOT),
         deps=[asset_key(source, RAW)],
@@ -80,18 +91,24 @@ def build_assets(source: Source, partitions: dg.PartitionsDefinition) -> list[dg
         **common,
     )
     def validated_snapshot(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
-        lake, hour = _lake(context, source), Hour.parse(context.partition_key)
-        with failing_loudly(Attempt(lake, hour, context.resources.clock)):
+        attempt = Attempt.of(context, source)
+        lake, hour = attempt.lake, attempt.hour
+        with failing_loudly(attempt):
             already = lake.exists(VALIDATED, hour)
             if not already:
                 judged = history.verdict(lake, source, standing_capture(lake, hour))
                 if not judged.accepted:
                     history.record_refusal(lake, judged)
                 history.publish_snapshot(lake, judged)
-                _beat(context, lake, source)
+                if attempt.is_live and (fault := beat(lake, source, attempt.clock.now())):
+                    context.log.warning(fault)
             metadata = snapshot_metadata(lake, hour)
         return dg.MaterializeResult(metadata=metadata | _state(already, standing_capture(lake, hour)))
 
+    return validated_snapshot
+
+
+def _hourly_delta(source: Source, common: _Common) -> dg.AssetsDefinition:
     @dg.asset(
         key=asset_key(source, DELTA),
         deps=[asset_key(source, SNAPSHOT)],
@@ -101,12 +118,16 @@ def build_assets(source: Source, partitions: dg.PartitionsDefinition) -> list[dg
         **common,
     )
     def hourly_delta(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
-        lake, hour = _lake(context, source), Hour.parse(context.partition_key)
-        with failing_loudly(Attempt(lake, hour, context.resources.clock)):
-            history.publish_delta(lake, hour)
-            metadata = delta_metadata(lake, hour)
+        attempt = Attempt.of(context, source)
+        with failing_loudly(attempt):
+            history.publish_delta(attempt.lake, attempt.hour)
+            metadata = delta_metadata(attempt.lake, attempt.hour)
         return dg.MaterializeResult(metadata=metadata)
 
+    return hourly_delta
+
+
+def _threshold_report(source: Source, common: _Common) -> dg.AssetsDefinition:
     @dg.asset(
         key=asset_key(source, REPORT),
         deps=[asset_key(source, DELTA)],
@@ -115,19 +136,19 @@ def build_assets(source: Source, partitions: dg.PartitionsDefinition) -> list[dg
         **common,
     )
     def threshold_report(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
-        lake, hour = _lake(context, source), Hour.parse(context.partition_key)
-        with failing_loudly(Attempt(lake, hour, context.resources.clock)):
+        attempt = Attempt.of(context, source)
+        lake, hour = attempt.lake, attempt.hour
+        with failing_loudly(attempt):
             history.publish_report(lake, source, hour)
             report = history.read_report(lake, hour)
             metadata = report_metadata(lake, report)
-            if _is_live(context):
-                now = context.resources.clock.now()
+            if attempt.is_live:
+                now = attempt.clock.now()
                 forget_attempt(lake, now if now in hour else report.captured_at)
                 metadata |= _draw_pages(context, source, now)
         return dg.MaterializeResult(metadata=metadata)
 
-    assets = [raw_snapshot, validated_snapshot, hourly_delta, threshold_report]
-    return [asset for asset in dg.with_source_code_references(assets) if isinstance(asset, dg.AssetsDefinition)]
+    return threshold_report
 
 
 def _draw_pages(context: dg.AssetExecutionContext, source: Source, now: datetime) -> Metadata:
@@ -143,21 +164,6 @@ def _draw_pages(context: dg.AssetExecutionContext, source: Source, now: datetime
         return {}
     lately = [spike for spike in story.spikes if now - spike.ended <= _LATELY]
     return {"spikes_24h": len(lately)} | ({"spikes": spikes_table(lately)} if lately else {})
-
-
-def _lake(context: dg.AssetExecutionContext, source: Source) -> SourceLake:
-    lake: SourceLake = context.resources.lake.source(source.name)
-    return lake
-
-
-def _is_live(context: dg.AssetExecutionContext) -> bool:
-    origin: Origin = context.resources.clock.origin
-    return origin is Origin.LIVE
-
-
-def _beat(context: dg.AssetExecutionContext, lake: SourceLake, source: Source) -> None:
-    if _is_live(context) and (fault := beat(lake, source, context.resources.clock.now())):
-        context.log.warning(fault)
 
 
 def _freshness(source: Source) -> dg.FreshnessPolicy | None:

@@ -55,7 +55,7 @@ def _job(source: Source) -> dg.JobDefinition:
         lake, cache = context.resources.lake.source(source.name), cache_folder(Project.here(), source.name)
         with failing_loudly():
             for delivery in send_digest(lake, source, stretch, context.resources.clock.now, cache):
-                context.log.info(f"{delivery.channel}: {delivery.result}. {delivery.detail}")
+                context.log.info(delivery.words)
 
     @dg.job(
         name=f"{source.name}_digest",

@@ -16,7 +16,7 @@ from pipeline.core.errors import LakeFault, RatchetError
 from pipeline.core.hours import Hour
 from pipeline.core.incidents.notes import note_attempt
 from pipeline.core.lake import SourceLake
-from pipeline.core.model import Origin
+from pipeline.core.model import Origin, Source
 from pipeline.core.observe import Clock
 
 KIND, NEXT_STEP = "ratchet/error", "ratchet/next_step"
@@ -30,8 +30,18 @@ class Attempt:
     hour: Hour
     clock: Clock
 
+    @classmethod
+    def of(cls, context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext, source: Source) -> Attempt:
+        """A step of the run of ``context``, whose partition is an hour of ``source``."""
+        lake, hour = context.resources.lake.source(source.name), Hour.parse(context.partition_key)
+        return cls(lake, hour, context.resources.clock)
+
+    @property
+    def is_live(self) -> bool:
+        return self.clock.origin is Origin.LIVE
+
     def remember(self, error: Exception) -> None:
-        if self.clock.origin is not Origin.LIVE:
+        if not self.is_live:
             return
         # A lake that takes no note is noticed by the sensor of incidents, which writes into it too.
         with suppress(LakeFault):

@@ -23,6 +23,11 @@ def asset_tags(source: Source) -> dict[str, str]:
     return {"platform": source.platform.kind} | ({"simulated": "true"} if source.simulated else {})
 
 
+def asset_owners(source: Source) -> list[str] | None:
+    """Whom the UI names: Dagster takes addresses only."""
+    return [source.owner] if source.owner and "@" in source.owner else None
+
+
 def pool(source: Source) -> str:
     """Runs of one source queue behind each other (dagster.yaml: run granularity, limit 1)."""
     return f"source_{source.name}"

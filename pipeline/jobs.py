@@ -143,7 +143,7 @@ def _notify(source: Source) -> dg.JobDefinition:
         lake = context.resources.lake.source(source.name)
         with failing_loudly():
             for delivery in send_report(lake, source, Hour.parse(config.hour), context.resources.clock.now):
-                context.log.info(f"{delivery.channel}: {delivery.result}. {delivery.detail}")
+                context.log.info(delivery.words)
 
     @dg.job(
         name=notify_job(source),
@@ -165,7 +165,7 @@ def build_incidents_job() -> dg.JobDefinition:
             for delivery in tell_incidents(
                 context.resources.lake, watched(Project.here()), context.resources.clock.now
             ):
-                context.log.info(f"{delivery.channel}: {delivery.result}. {delivery.detail}")
+                context.log.info(delivery.words)
 
     @dg.job(
         name=INCIDENTS_JOB,

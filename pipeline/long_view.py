@@ -16,9 +16,8 @@ from pipeline.core.analysis.spikes import TIMES, spikes
 from pipeline.core.analysis.watched import read_watched
 from pipeline.core.model import Source
 from pipeline.core.project import Project
-from pipeline.core.text import plain
 from pipeline.failures import failing_loudly
-from pipeline.graph import REPORT, SOURCE_TAG, asset_key, asset_tags
+from pipeline.graph import REPORT, SOURCE_TAG, asset_key, asset_owners, asset_tags
 from pipeline.metadata import Metadata, rows_table, spikes_table
 from pipeline.resources import LAKE
 from pipeline.site.build import cache_folder
@@ -40,11 +39,29 @@ def build_long_view(source: Source) -> LongView:
         "deps": [asset_key(source, REPORT)],
         "group_name": f"{source.name}_long_view",
         "kinds": {"duckdb"},
-        "owners": [source.owner] if source.owner and "@" in source.owner else None,
+        "owners": asset_owners(source),
         "tags": asset_tags(source),
         "required_resource_keys": {LAKE},
     }
+    assets = [_first_36_hours(source, common), _all_spikes(source, common)]
+    job = dg.define_asset_job(
+        f"{source.name}_long_view",
+        selection=dg.AssetSelection.assets(*assets),
+        description=f"What the whole history of {source.name} says; once a day.",
+        tags={SOURCE_TAG: source.name},
+    )
+    schedule = dg.ScheduleDefinition(
+        name=f"{source.name}_daily",
+        job=job,
+        cron_schedule=f"{(source.minute + 30) % 60} 3 * * *",
+        execution_timezone="UTC",
+        description="Half an hour away from the captures of the source.",
+        default_status=dg.DefaultScheduleStatus.RUNNING if source.enabled else dg.DefaultScheduleStatus.STOPPED,
+    )
+    return LongView(assets, job, schedule)
 
+
+def _first_36_hours(source: Source, common: dict[str, Any]) -> dg.AssetsDefinition:
     @dg.asset(
         key=asset_key(source, FIRST_HOURS),
         description="How fast the count of an item arrives after its publication, over all items that were published "
@@ -58,6 +75,10 @@ def build_long_view(source: Source) -> LongView:
             found = first_hours(watched, watched.counters[0])
         return dg.MaterializeResult(metadata=first_hours_metadata(found))
 
+    return first_36_hours
+
+
+def _all_spikes(source: Source, common: dict[str, Any]) -> dg.AssetsDefinition:
     @dg.asset(
         key=asset_key(source, SPIKES),
         description=f"Every stretch in which an item, or all together, gained at least {TIMES:g} times the usual, and "
@@ -72,21 +93,7 @@ def build_long_view(source: Source) -> LongView:
         metadata: Metadata = {"spikes": len(found), "counter": watched.counters[0]}
         return dg.MaterializeResult(metadata=metadata | ({"newest": spikes_table(found)} if found else {}))
 
-    job = dg.define_asset_job(
-        f"{source.name}_long_view",
-        selection=dg.AssetSelection.assets(first_36_hours, all_spikes),
-        description=f"What the whole history of {source.name} says; once a day.",
-        tags={SOURCE_TAG: source.name},
-    )
-    schedule = dg.ScheduleDefinition(
-        name=f"{source.name}_daily",
-        job=job,
-        cron_schedule=f"{(source.minute + 30) % 60} 3 * * *",
-        execution_timezone="UTC",
-        description="Half an hour away from the captures of the source.",
-        default_status=dg.DefaultScheduleStatus.RUNNING if source.enabled else dg.DefaultScheduleStatus.STOPPED,
-    )
-    return LongView([first_36_hours, all_spikes], job, schedule)
+    return all_spikes
 
 
 def first_hours_metadata(found: FirstHours) -> Metadata:
@@ -100,7 +107,7 @@ def first_hours_metadata(found: FirstHours) -> Metadata:
     if found.items:
         metadata["by_item"] = rows_table(
             {
-                "item": plain(aged.item.title),
+                "item": aged.item.title,
                 found.counter: aged.total,
                 "age_days": round(aged.age / 24, 1),
                 "half_after_hours": aged.half and round(aged.half.estimate, 1),

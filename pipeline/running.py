@@ -6,6 +6,7 @@ without one.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -16,7 +17,8 @@ from typing import Any
 
 import dagster as dg
 from filelock import FileLock
-from sqlalchemy.exc import DatabaseError
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, DatabaseError
 
 from pipeline.components.counter_source import source_definitions
 from pipeline.core import errors
@@ -32,6 +34,7 @@ POSTGRES = "RATCHET_POSTGRES"
 """The variable with the address of a PostgreSQL database, where Dagster's instance lies in one and not in SQLite."""
 
 _DRIVER = "postgresql+psycopg2://"
+_FORM = f"Write it as {_DRIVER}USER:PASSWORD@HOST:5432/DATABASE, with what is special in it percent-encoded."
 _POSTGRES_STORAGE = f"""
 storage:                  # the address, with its password, stays in the environment
   postgres:
@@ -96,10 +99,12 @@ def _database_faults(project: Project) -> Iterator[None]:
         from dagster_postgres.utils import DagsterPostgresException
 
         faults += (DagsterPostgresException,)
+        logging.getLogger().addFilter(_is_no_retry)
     try:
         yield
     except faults as fault:
-        said = fault.orig if isinstance(fault, DatabaseError) else fault
+        origin = fault if isinstance(fault, DatabaseError) else fault.__cause__
+        said, *_ = str(getattr(origin, "orig", fault)).splitlines() or ["it does not say why"]
         if in_postgres:
             raise errors.LakeFault(
                 f"Dagster's database of {POSTGRES} cannot be used: {said}",
@@ -110,6 +115,11 @@ def _database_faults(project: Project) -> Iterator[None]:
             "Make room on the disk and check the folder's owner; what was accepted is in the lake. "
             "If it lasts, move that folder away and run: ratchet rebuild",
         ) from fault
+
+
+def _is_no_retry(record: logging.LogRecord) -> bool:
+    """Dagster writes of each attempt to reach PostgreSQL what the error says in the end."""
+    return not str(record.msg).startswith("Retrying failed database")
 
 
 def prepare_dagster_home(project: Project) -> None:
@@ -148,8 +158,12 @@ def _in_postgres() -> bool:
     if not address.startswith(_DRIVER):
         raise errors.ConfigError(
             f"{POSTGRES} does not begin with {_DRIVER}",
-            f"Write it as {_DRIVER}USER:PASSWORD@HOST:5432/DATABASE: without its name another driver is looked for.",
+            f"{_FORM} Without its name another driver is looked for.",
         )
+    try:
+        make_url(address)
+    except (ArgumentError, ValueError):  # quotes the address, which holds the password
+        raise errors.ConfigError(f"{POSTGRES} is no address of a database.", _FORM) from None
     if find_spec("dagster_postgres") is None:
         raise errors.ConfigError(
             f"{POSTGRES} is set, and the library dagster-postgres is not installed.",

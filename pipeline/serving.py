@@ -10,7 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -25,9 +25,8 @@ from pipeline.core.hours import Hour
 from pipeline.core.model import Source
 from pipeline.core.observe import RecordedClock
 from pipeline.core.project import ROOT, Project
-from pipeline.core.sources import find_source
-from pipeline.replaying import RECORDED
-from pipeline.running import SourceRuns, dagster_instance, prepare_dagster_home
+from pipeline.core.sources import find_source, sound_sources
+from pipeline.running import SourceRuns, dagster_instance
 from pipeline.sandbox.__main__ import opened
 from pipeline.sandbox.server import NoteSandbox
 from pipeline.sandbox.simulation import simulated_articles
@@ -43,20 +42,27 @@ def serve(project: Project, port: int) -> None:
     # A shell that starts this in the background has SIGINT ignored, and every child would inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     _require_free(port)
-    prepare_dagster_home(project)
+    with dagster_instance(project):
+        pass  # made before anything starts, which would only say by a traceback that the database cannot be used
     demo = find_source(project, DEMO)
     _give_demo_a_past(project, demo)
     with _sandbox(project, demo):
-        groups = f"http://{_HOST}:{port}/locations/__repository__@pipeline/asset-groups"
-        click.echo(
-            f"\nThe Dagster UI is ready in about ten seconds; Ctrl-C ends it."
-            f"\n  recorded  {groups}/{RECORDED}/lineage"
-            f"\n  demo      {groups}/{DEMO}/lineage  (simulated)\n"
-        )
+        click.echo("\nThe Dagster UI is ready in about ten seconds; Ctrl-C ends it.")
+        click.echo("".join(f"  {line}\n" for line in addresses(sound_sources(project)[0], port)))
         environment = {**os.environ, "DAGSTER_HOME": str(project.dagster_home), "VIRTUAL_ENV": sys.prefix}
         dagster = [str(Path(sys.executable).parent / "dg"), "dev", "--host", _HOST, "--port", str(port)]
         with _child(dagster, env=environment) as process, _ending_on_signals():
             process.wait()
+
+
+def addresses(sources: Sequence[Source], port: int) -> list[str]:
+    """Where the UI shows each source."""
+    groups = f"http://{_HOST}:{port}/locations/__repository__@pipeline/asset-groups"
+    longest = max((len(source.name) for source in sources), default=0)
+    return [
+        f"{source.name:{longest}}  {groups}/{source.name}/lineage{'  (simulated)' if source.simulated else ''}"
+        for source in sources
+    ]
 
 
 def _give_demo_a_past(project: Project, demo: Source) -> None:

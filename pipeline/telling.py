@@ -51,15 +51,11 @@ def tell_hour(
     Checks that imported history passed at once are left out: they are most of the time that telling takes.
     """
     told = _Told(context.instance, source, hour)
-    if _passed_on_import(lake, hour):
-        events: Iterator[_Event] = _materializations(told, lake)
-    else:
-        judged = history.verdict(lake, source, standing_capture(lake, hour))
-        if not lake.exists(VALIDATED, hour):
-            _tell_refusal(told, judged.reason, _capture_events(told, lake, judged))
-            return
-        events = chain(_capture_events(told, lake, judged), _accepted_events(told, lake))
-    for event in events:
+    judged = None if _passed_on_import(lake, hour) else history.verdict(lake, source, standing_capture(lake, hour))
+    if judged is not None and not lake.exists(VALIDATED, hour):
+        _tell_refusal(told, judged.reason, _capture_events(told, lake, judged))
+        return
+    for event in chain(_capture_events(told, lake, judged), _accepted_events(told, lake, judged)):
         # The annotation lacks check evaluations; the method takes them.
         context.log_event(event)  # type: ignore[arg-type]
 
@@ -102,25 +98,19 @@ class _Told:
         )
 
 
-def _capture_events(told: _Told, lake: SourceLake, judged: Verdict) -> Iterator[_Event]:
-    """Each event is made when the one before it was told."""
-    yield told.materialized(RAW, raw_metadata(lake, judged.capture, judged))
-    for finding in (*judged.judged, history.steadiness(lake, judged)):
+def _capture_events(told: _Told, lake: SourceLake, judged: Verdict | None) -> Iterator[_Event]:
+    """Each event is made when the one before it was told. ``judged``: None where checks are left out."""
+    yield told.materialized(RAW, raw_metadata(lake, standing_capture(lake, told.hour), judged))
+    for finding in (*judged.judged, history.steadiness(lake, judged)) if judged is not None else ():
         yield told.evaluated(RAW, finding)
 
 
-def _materializations(told: _Told, lake: SourceLake) -> Iterator[_Event]:
-    yield told.materialized(RAW, raw_metadata(lake, standing_capture(lake, told.hour)))
-    yield told.materialized(SNAPSHOT, snapshot_metadata(lake, told.hour))
-    yield told.materialized(DELTA, delta_metadata(lake, told.hour))
-    yield told.materialized(REPORT, report_metadata(lake, history.read_report(lake, told.hour)))
-
-
-def _accepted_events(told: _Told, lake: SourceLake) -> Iterator[_Event]:
+def _accepted_events(told: _Told, lake: SourceLake, judged: Verdict | None) -> Iterator[_Event]:
     hour = told.hour
     yield told.materialized(SNAPSHOT, snapshot_metadata(lake, hour))
     yield told.materialized(DELTA, delta_metadata(lake, hour))
-    yield told.evaluated(DELTA, history.conservation(lake, hour))
+    if judged is not None:
+        yield told.evaluated(DELTA, history.conservation(lake, hour))
     yield told.materialized(REPORT, report_metadata(lake, history.read_report(lake, hour)))
 
 

@@ -97,7 +97,7 @@ def told(tmp_path_factory: pytest.TempPathFactory, new_home: Path) -> Iterator[P
 def test_the_status_shows_the_last_day_as_marks_the_totals_and_what_the_owner_decided(told: Project) -> None:
     done = ratchet("status", BLOG, COLUMNS="200")
     assert done.returncode == 0, done.stderr
-    assert "✎ blog 2026-04-04T12 rejected by Ada on 2026-04-04 12:17: tests" in done.stdout.replace("\u2060", "")
+    assert "✎ blog 2026-04-04T12 rejected by Ada on 2026-04-04 12:17: tests" in done.stdout
     table = done.stdout.splitlines()
     assert table[0].split() == ["source", "last", "24", "hours", "observed", "quarantined", "gaps", "last", "accepted"]
     name, marks, observed, quarantined, _, *accepted = table[1].split()
@@ -147,6 +147,19 @@ def test_max_age_of_all_asks_only_what_the_present_should_bring(told: Project) -
 def test_max_age_of_one_source_always_asks_it(told: Project, name: str) -> None:
     done = ratchet("status", name, "--max-age", "2h")
     assert (done.returncode, f"{name} has never accepted anything" in done.stderr) == (1, True)
+
+
+def test_a_channel_that_could_take_no_message_is_told_by_the_status_without_its_address(
+    told: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RATCHET_TEST_HOOK", "http://127.0.0.1:1/planted-token")
+    write_source(told, "trial", NOWHERE, simulated=True, notify=["{{ env.RATCHET_TEST_HOOK }}"])
+    done = ratchet("status", "trial")
+    assert "! trial: no message can be sent to its channel http-" in done.stdout
+    assert "ratchet source check trial --offline" in done.stdout
+    assert "planted-token" not in done.stdout + done.stderr
+    assert "no message can be sent" not in ratchet("status", BLOG).stdout
+    write_source(told, "trial", NOWHERE, simulated=True)
 
 
 def test_a_rejected_hour_is_told_as_rejected_once(told: Project) -> None:
@@ -205,7 +218,7 @@ def test_the_reason_of_a_refusal_breaks_between_words_on_a_terminal_and_nowhere_
 
 
 @pytest.mark.parametrize(
-    ("title", "shown"), [("Red \x1b[31mend\n", "Red ［31mend"), ("\x1b\u202e", "n1 ［2J"), (None, "n1")]
+    ("title", "shown"), [("Red \x1b[31mend\n", "Red [31mend"), ("\x1b\u202e", "n1 [2J"), (None, "n1")]
 )
 def test_a_title_reaches_the_terminal_without_its_escapes(
     blog: Blog, monkeypatch: pytest.MonkeyPatch, title: str | None, shown: str

@@ -100,7 +100,7 @@ def test_a_dead_session_is_told_once_and_its_end_once_though_dagster_forgets_eve
     assert blog.capture(MOMENT + timedelta(hours=2)).success
     for minutes in (1, 2):
         look(blog, MOMENT + timedelta(hours=2, minutes=minutes))
-    assert "Captures are accepted again after 2 hours" in receiver.webhooks[1]
+    assert "The session works again after 2 hours" in receiver.webhooks[1]
     assert "2 hours lost" in receiver.webhooks[1]
     assert len(receiver.posts) == 2
 

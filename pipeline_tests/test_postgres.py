@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from pipeline.core.errors import ConfigError
 from pipeline.core.project import Project
 from pipeline.running import POSTGRES, dagster_instance, prepare_dagster_home
+from pipeline.sandbox.article import Article
 from pipeline.sandbox.server import NoteSandbox
 from pipeline_tests.dagster_parts import BLOG, COOKIE, Account, ratchet, stored_files, write_source
 from pipeline_tests.deploy.postgres import running_postgres
@@ -52,10 +54,37 @@ def test_a_database_that_is_not_there_is_said_in_two_sentences(no_home_yet: Proj
     write_source(no_home_yet, BLOG, "http://127.0.0.1:9")
     done = ratchet("collect", BLOG, **{POSTGRES: NOT_THERE.format(port=free_port())})
     assert done.returncode == 16
-    assert f"Dagster's database of {POSTGRES} cannot be used" in done.stderr
-    assert "Start PostgreSQL" in done.stderr.splitlines()[-1]
+    what, next_step = done.stderr.splitlines()
+    assert what.startswith(f"Error: Dagster's database of {POSTGRES} cannot be used: connection to server at")
+    assert next_step.startswith("Start PostgreSQL")
     assert PASSWORD not in done.stdout + done.stderr
-    assert "Traceback" not in done.stderr
+
+
+def test_a_database_that_goes_away_within_a_run_is_said_in_two_sentences(no_home_yet: Project) -> None:
+    with running_postgres("ratchet", PASSWORD, "dagster") as postgres:
+        account = Account(n1=80)
+
+        def listing() -> list[Article]:
+            postgres.stop()
+            return account()
+
+        with NoteSandbox(listing, cookie=COOKIE) as sandbox:
+            write_source(no_home_yet, BLOG, sandbox.url)
+            done = ratchet("collect", BLOG, **{POSTGRES: postgres.address})
+    assert done.returncode == 16, done.stderr
+    what, next_step = done.stderr.splitlines()
+    assert what.startswith(f"Error: Dagster's database of {POSTGRES} cannot be used")
+    assert next_step.startswith("Start PostgreSQL")
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:many/dagster", "[::1/dagster"])
+def test_an_address_that_is_none_is_refused(
+    no_home_yet: Project, monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    monkeypatch.setenv(POSTGRES, f"postgresql+psycopg2://ratchet:{PASSWORD}@{address}")
+    with pytest.raises(ConfigError, match="is no address of a database") as refused:
+        prepare_dagster_home(no_home_yet)
+    assert PASSWORD not in "".join(traceback.format_exception(refused.value))
 
 
 def test_an_address_without_its_driver_is_refused(no_home_yet: Project, monkeypatch: pytest.MonkeyPatch) -> None:

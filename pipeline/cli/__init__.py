@@ -14,7 +14,9 @@ from keyword import iskeyword
 
 import click
 
+from pipeline.cli.saying import say_error
 from pipeline.core.errors import RatchetError
+from pipeline.core.text import printable
 
 _COMMANDS = {
     "replay": "Replay the bundled recording through the real assets and checks.",
@@ -105,12 +107,11 @@ def _explain(error: BaseException, ending: int | None) -> int:
         click.echo("Interrupted. Nothing accepted is lost; run it again.", err=True)
         return 128 + (ending or signal.SIGINT)
     if isinstance(error, RatchetError):
-        notes = getattr(error, "__notes__", ())  # what went wrong besides
-        click.echo("\n".join([f"Error: {error.what}", *notes, error.next_step]), err=True)
+        say_error(error)
         return error.exit_code
     if isinstance(error, click.ClickException):
         error.show()
         return error.exit_code
-    traceback.print_exception(error)
+    click.echo(printable("".join(traceback.format_exception(error))), nl=False, err=True)
     click.echo("This is a fault in Ratchet; please report it with the text above.", err=True)
     return 1

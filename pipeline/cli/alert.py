@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -32,18 +31,18 @@ def test(source: str | None) -> None:
     \b
     Example: ratchet alert test my_blog
     """
+    from pipeline.cli.saying import end_with, say_error
     from pipeline.core.project import Project
-    from pipeline.core.sources import find_source, sound_sources
+    from pipeline.core.sources import chosen_sources
 
     project = Project.here()
-    sources, broken = sound_sources(project) if source is None else ([find_source(project, source)], [])
+    sources, broken = chosen_sources(project, source)
     failed = [channel for address, names in _channels(sources).items() for channel in _test(project, address, names)]
-    for error in broken:
-        click.echo(f"Error: {error.what}\n{error.next_step}", err=True)
     if failed:
+        for error in broken:
+            say_error(error)
         _explain(failed)
-    if broken:
-        sys.exit(broken[0].exit_code)
+    end_with(broken)
 
 
 def _channels(sources: Sequence[Source]) -> dict[str, list[str]]:

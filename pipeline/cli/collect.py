@@ -15,17 +15,17 @@ def command(source: str) -> None:
     \b
     Example: ratchet collect demo
     """
+    from pipeline.cli.saying import say_messages
     from pipeline.collecting import collect
     from pipeline.core.project import Project
     from pipeline.core.report.markdown import summary_line
     from pipeline.core.sources import find_source
-    from pipeline.core.text import plain
+    from pipeline.core.text import legible
 
     project = Project.here()
     report, deliveries = collect(project, find_source(project, source))
     click.echo(summary_line(report))
     for crossing in report.crossings:
-        title = plain(crossing.title or "") or plain(crossing.item_id)
+        title = legible(crossing.title or "") or legible(crossing.item_id)
         click.echo(f"  {title}: {crossing.rule}, {crossing.value:,.0f} now")
-    for delivery in deliveries:
-        click.echo(f"Message to {delivery.channel}: {delivery.result}.")
+    say_messages(deliveries)

@@ -31,18 +31,17 @@ def command(source: str | None, days: int, month: str | None) -> None:
 
     from pipeline.core.errors import ConfigError
     from pipeline.core.project import Project
-    from pipeline.core.sources import find_source
+    from pipeline.core.sources import find_lake
 
     project = Project.here()
-    stored = [lake.name for lake in project.lake.senders() if lake != project.lake.project]
     if month is not None:
         if source is None:
             raise ConfigError("Which source is to be unpacked?", "Name it: ratchet compact SOURCE --undo MONTH")
-        _undo(project.lake.source(source), month)
+        _undo(find_lake(project, source), month)
         return
-    names = stored if source is None else [source if source in stored else find_source(project, source).name]
-    for name in names:
-        _compact(project.lake.source(name), datetime.now(UTC), timedelta(days=days))
+    stored = [lake for lake in project.lake.senders() if lake != project.lake.project]
+    for lake in stored if source is None else [find_lake(project, source)]:
+        _compact(lake, datetime.now(UTC), timedelta(days=days))
 
 
 def _compact(lake: SourceLake, now: datetime, age: timedelta) -> None:

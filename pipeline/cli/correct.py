@@ -54,12 +54,13 @@ def command(
     """
     from datetime import UTC, datetime
 
+    from pipeline.cli.saying import say_messages
     from pipeline.core.corrections import decide
     from pipeline.core.errors import ConfigError
     from pipeline.core.hours import Hour
     from pipeline.core.project import Project
     from pipeline.core.sources import find_source
-    from pipeline.core.text import plain
+    from pipeline.core.text import legible
 
     choice = _choice(accept, items, reject, captured_at)
     try:
@@ -75,9 +76,8 @@ def command(
 
         with dagster_instance(project) as instance:
             SourceRuns.of(found, instance).history()
-    click.echo(f"{at.key} of {found.name}: {plain(made.words, 500)} (correction {made.id}).")
-    for delivery in _tell(project, found):
-        click.echo(f"Message to {delivery.channel}: {delivery.result}.")
+    click.echo(f"{at.key} of {found.name}: {legible(made.words, 500)} (correction {made.id}).")
+    say_messages(_tell(project, found))
 
 
 def _tell(project: Project, source: Source) -> list[Delivery]:

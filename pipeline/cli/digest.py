@@ -21,10 +21,12 @@ def command(source: str, weekly: bool, send: bool) -> None:
     """
     from datetime import UTC, datetime
 
+    from pipeline.cli.saying import say_messages
     from pipeline.core.errors import ConfigError
     from pipeline.core.model import Period
     from pipeline.core.project import Project
     from pipeline.core.sources import find_source
+    from pipeline.core.text import as_data
     from pipeline.notify.digest import digest_message, last_stretch, send_digest
     from pipeline.site.build import cache_folder
 
@@ -35,12 +37,11 @@ def command(source: str, weekly: bool, send: bool) -> None:
     stretch = last_stretch(Period.WEEKLY if weekly else Period.DAILY, now, found.timezone)
     if not send:
         message = digest_message(lake, found, stretch, now, cache)
-        click.echo(f"{message.title}\n\n{message.body}")
+        click.echo(as_data(f"{message.title}\n\n{message.body}"))
         return
     if not found.notify:
         raise ConfigError(f"{source} has no channels.", "Add addresses under 'notify' in its YAML.")
     sent = send_digest(lake, found, stretch, lambda: datetime.now(UTC), cache)
-    for delivery in sent:
-        click.echo(f"{delivery.channel}: {delivery.result} {delivery.detail}".rstrip())
+    say_messages(sent)
     if not sent:
         click.echo(f"Every channel was sent the digest of {stretch.words}.")

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,6 @@ if TYPE_CHECKING:
     from pipeline.core.export.formats import Format
     from pipeline.core.export.tables import Export
     from pipeline.core.hours import Hour
-    from pipeline.core.lake import SourceLake
     from pipeline.core.project import Project
 
 _STDOUT = "-"
@@ -78,10 +76,12 @@ def command(
     """
     from datetime import UTC, datetime
 
+    from pipeline.cli.progress import on_stderr
     from pipeline.core.errors import ConfigError
     from pipeline.core.export.formats import Format, format_of, require_free, write_file
     from pipeline.core.export.tables import Contents, plan_export
     from pipeline.core.project import Project
+    from pipeline.core.sources import find_lake
 
     if first is not None and last is not None and last < first:
         raise ConfigError(f"{last} lies before {first}.", "Let --to be no earlier than --from.")
@@ -94,8 +94,8 @@ def command(
         _require_outside(project, target)
         require_free(target, force)
     chosen = _names(counters) if counters is not None else None
-    export = plan_export(_lake(project, source), Contents(what), first, last, chosen)
-    with _progress(export) as done:
+    export = plan_export(find_lake(project, source), Contents(what), first, last, chosen)
+    with on_stderr("Exporting", lambda: len(export.hours)) as done:
         if output == _STDOUT:
             rows = _to_stdout(export, wanted, datetime.now(UTC), done)
         else:
@@ -107,15 +107,6 @@ def command(
 def _stretch(export: Export) -> str:
     count = len(export.hours)
     return f"{count:,} hour{'' if count == 1 else 's'} from {export.hours[0]} to {export.hours[-1]}"
-
-
-def _lake(project: Project, source: str) -> SourceLake:
-    """The files of the source. Its YAML is not asked: it may have left, or its credential may be elsewhere."""
-    from pipeline.core.sources import find_source
-
-    root = project.lake.root
-    stored = {folder.name for folder in root.iterdir() if folder.is_dir()} if root.is_dir() else set()
-    return project.lake.source(source if source in stored else find_source(project, source).name)
 
 
 def _names(counters: str) -> list[str]:
@@ -148,18 +139,3 @@ def _to_stdout(export: Export, kind: Format, now: Any, done: Callable[[Hour], No
         raise ConfigError(
             f"Standard output cannot be written: {fault.strerror}.", "Make room, or name a file."
         ) from fault
-
-
-@contextmanager
-def _progress(export: Export) -> Iterator[Callable[[Hour], None]]:
-    """A bar on stderr where a person looks at it; what it yields is called with every hour that was read."""
-    if not sys.stderr.isatty():
-        yield lambda hour: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("Exporting", total=len(export.hours))
-        yield lambda hour: progress.update(task, advance=1, description=f"Exporting {hour}")

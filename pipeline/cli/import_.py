@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -109,21 +109,10 @@ def _timed(work: Callable[[], object]) -> float:
 
 
 def _put_into_lake(console: Console, work: Import) -> None:
-    _progress(console, "Storing", len(work.pending), work.store())
-    _progress(console, "Judging", work.to_settle(), work.settle())
+    from pipeline.cli.progress import follow
 
-
-def _progress(console: Console, what: str, total: int, hours: Iterator[Hour]) -> None:
-    """A bar on a terminal, a line now and then elsewhere."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console) as progress:
-        task = progress.add_task(what, total=total)
-        for done, hour in enumerate(hours, start=1):
-            progress.update(task, advance=1, description=f"{what} {hour.key}")
-            if not console.is_terminal and done % _LINE_EVERY == 0:
-                click.echo(f"{what}: {done:,} of {total:,}, {hour.key}")
+    follow(console, "Storing", len(work.pending), work.store(), _LINE_EVERY)
+    follow(console, "Judging", work.to_settle(), work.settle(), _LINE_EVERY)
 
 
 def _print(console: Console, work: Import, result: Result) -> None:

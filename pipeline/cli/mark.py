@@ -27,6 +27,7 @@ def command(source: str, text: str, item: str | None, moment: str | None, by: st
     from pipeline.core.hours import format_time, parse_time
     from pipeline.core.project import Project
     from pipeline.core.sources import find_source
+    from pipeline.core.text import legible
 
     try:
         at = parse_time(moment) if moment is not None else None
@@ -36,6 +37,5 @@ def command(source: str, text: str, item: str | None, moment: str | None, by: st
     lake = project.lake.source(find_source(project, source).name)
     with lake.writing():
         mark = make_mark(lake, text, by=by or getpass.getuser(), made_at=datetime.now(UTC), at=at, item_id=item)
-    click.echo(
-        f"Marked {format_time(mark.at)}: {mark.text} ({mark.by}). It is on the page after: ratchet report {source}"
-    )
+    words = legible(f"{mark.text} ({mark.by})", 400)
+    click.echo(f"Marked {format_time(mark.at)}: {words}. It is on the page after: ratchet report {source}")

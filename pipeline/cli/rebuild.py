@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
 
@@ -17,11 +15,12 @@ def command(source: str | None) -> None:
     \b
     Example: ratchet rebuild recorded
     """
+    from pipeline.cli.saying import end_with
     from pipeline.core.project import Project
-    from pipeline.core.sources import find_source, sound_sources
+    from pipeline.core.sources import chosen_sources
 
     project = Project.here()
-    sources, broken = sound_sources(project) if source is None else ([find_source(project, source)], [])
+    sources, broken = chosen_sources(project, source)
     from pipeline.running import SourceRuns, dagster_instance  # only now: Dagster is slow, a refusal is not
 
     with dagster_instance(project) as instance:
@@ -35,7 +34,4 @@ def command(source: str | None) -> None:
                 SourceRuns.of(found, instance).history(tell_from=first.hour)
             hours = len({capture.hour for capture in lake.captures()})
             click.echo(f"{found.name}: {hours:,} hours told to Dagster.")
-    for error in broken:
-        click.echo(f"Error: {error.what}\n{error.next_step}", err=True)
-    if broken:
-        sys.exit(broken[0].exit_code)
+    end_with(broken)

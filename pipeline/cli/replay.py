@@ -19,8 +19,8 @@ def command(last: int | None) -> None:
     Example: ratchet replay --last 24
     """
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+    from pipeline.cli.progress import follow
     from pipeline.cli.summary import print_summary
     from pipeline.core.project import Project
     from pipeline.core.text import counted
@@ -35,11 +35,5 @@ def command(last: int | None) -> None:
             console.print(f"Nothing to do: {wanted} asked for {verb} in the lake. Nothing was changed.")
         else:
             click.echo(f"Replaying {counted(len(replay.pending), 'capture')}, about a second each.")
-            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-            with Progress(*columns, console=console) as progress:
-                task = progress.add_task("Replaying", total=len(replay.pending))
-                for done, hour in enumerate(replay.run(), start=1):
-                    progress.update(task, advance=1, description=f"Replaying {hour.key}")
-                    if not console.is_terminal and done % _LINE_EVERY == 0:
-                        click.echo(f"{done} of {len(replay.pending)} captures, {hour.key}")
+            follow(console, "Replaying", len(replay.pending), replay.run(), _LINE_EVERY)
     print_summary(console, replay.lake, replay.source)

@@ -20,6 +20,7 @@ def command(source: str | None, every: bool) -> None:
     """
     from datetime import UTC, datetime
 
+    from pipeline.cli.saying import end_with
     from pipeline.core.errors import ConfigError, NothingAccepted
     from pipeline.core.project import Project
     from pipeline.core.sources import find_source, sound_sources
@@ -39,5 +40,4 @@ def command(source: str | None, every: bool) -> None:
         except NothingAccepted as nothing:
             click.echo(nothing.what, err=True)
     click.echo(build_index(project))
-    if broken:
-        raise broken[0]
+    end_with(broken)

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
 import click
-
-if TYPE_CHECKING:
-    from pipeline.notify.delivery import Delivery
 
 _LONGEST_SECONDS = 60
 
@@ -37,28 +33,24 @@ def command(source: str, every: float, once: bool) -> None:
     \b
     Example: ratchet scrape shop_server --every 5s
     """
+    from pipeline.cli.saying import say_messages
     from pipeline.core.errors import TransportFault
     from pipeline.core.observe import PRESENT
     from pipeline.core.project import Project
     from pipeline.core.sources import find_source
+    from pipeline.core.text import printable
     from pipeline.scraping import Collector
 
     project = Project.here()
     found = find_source(project, source)
     collector = Collector(project.lake.source(found.name), found, PRESENT.now)
     if not once:
-        collector.run(every, click.echo, _say)
+        collector.run(every, lambda words: click.echo(printable(words)), say_messages)
         return
     words = collector.scrape()
     deliveries, refused = collector.look()
-    _say(deliveries)
+    say_messages(deliveries)
     for reason in refused:
-        click.echo(f"Refused, and kept as evidence: {reason}.", err=True)
+        click.echo(printable(f"Refused, and kept as evidence: {reason}."), err=True)
     if words is not None:
         raise TransportFault(f"{words}.")
-
-
-def _say(deliveries: list[Delivery]) -> None:
-    for delivery in deliveries:
-        if delivery.result != "waiting":
-            click.echo(f"Message to {delivery.channel}: {delivery.result}. {delivery.detail}".rstrip())

@@ -129,7 +129,7 @@ def _days(watched: Watched, counter: str, place: int) -> list[int | None]:
 def _print(console: Console, content: dict[str, Any]) -> None:
     from rich.markup import escape
 
-    from pipeline.core.text import legible, plain
+    from pipeline.core.text import legible
 
     captured = content["captured_at"][: len("2026-11-22T14:17")].replace("T", " ")
     console.print(
@@ -148,7 +148,7 @@ def _print(console: Console, content: dict[str, Any]) -> None:
         console.print()
     for happening in content["happened"][-_HAPPENINGS:]:
         item = "" if happening["item_id"] is None else f"{legible(happening['item_id'], _LONGEST_ID)} "
-        words = f"{happening['kind']} {item}{plain(happening['words'], 160)}"
+        words = f"{happening['kind']} {item}{legible(happening['words'], 160)}"
         console.print(f"[dim]{happening['at'][:16].replace('T', ' ')}[/]  {escape(words)}", soft_wrap=True)
 
 

@@ -55,6 +55,7 @@ def check(source: str | None, offline: bool) -> None:
     from pipeline.core.errors import ConfigError
     from pipeline.core.project import Project
     from pipeline.core.sources import find_source, sound_sources
+    from pipeline.core.text import printable
 
     project = Project.here()
     if source is not None:
@@ -72,7 +73,7 @@ def check(source: str | None, offline: bool) -> None:
         except ConfigError as no_channel:
             broken.append(no_channel)
     for error in broken:
-        click.echo(f"{error.what}\n  {error.next_step}", err=True)
+        click.echo(printable(f"{error.what}\n  {error.next_step}"), err=True)
     sys.exit(ConfigError.exit_code if broken else 0)
 
 

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from pipeline.core.errors import ConfigError
+    from collections.abc import Sequence
+
     from pipeline.core.lake import SourceLake
+    from pipeline.core.model import Source
 
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 _MARKS = {"observed": "[green]●[/]", "quarantined": "[red]✗[/]", "unfinished": "[yellow]◐[/]", "gap": "[dim]·[/]"}
@@ -40,18 +42,15 @@ def command(source: str | None, as_json: bool, storage: bool, max_age: timedelta
     \b
     Example: ratchet status recorded --json
     """
+    from pipeline.cli.saying import end_with
     from pipeline.core.incidents.book import Book
     from pipeline.core.project import Project
-    from pipeline.core.sources import find_source, sound_sources
+    from pipeline.core.sources import chosen_sources
     from pipeline.core.status import status_of
 
     project, now = Project.here(), datetime.now(UTC)
     book = Book(project.lake.project)
-    broken: list[ConfigError] = []
-    if source is None:
-        sources, broken = sound_sources(project)
-    else:
-        sources = [find_source(project, source)]
+    sources, broken = chosen_sources(project, source)
     if storage:
         _print_storage([project.lake.source(known.name) for known in sources])
         return
@@ -63,14 +62,12 @@ def command(source: str | None, as_json: bool, storage: bool, max_age: timedelta
         click.echo(msgspec.json.format(msgspec.json.encode(content)).decode())
     else:
         _print(found, now)
+        _print_unusable_channels(sources)
     fresh = True
     if max_age is not None:
         judged = [known.name for known in sources if source is not None or known.is_awaited(now)]
         fresh = _is_fresh({name: found[name] for name in judged}, max_age, now)
-    for error in broken:
-        click.echo(f"Error: {error.what}\n{error.next_step}", err=True)
-    if broken:
-        sys.exit(broken[0].exit_code)
+    end_with(broken)
     if not fresh:
         sys.exit(1)
 
@@ -119,6 +116,21 @@ def _print(found: dict[str, dict[str, Any]], now: datetime) -> None:
     console.print("\n[dim]● observed  ✗ quarantined  ◐ unfinished  · gap[/]")
 
 
+def _print_unusable_channels(sources: Sequence[Source]) -> None:
+    """Those of whose address no channel can be made, which are told nothing."""
+    if not any(source.notify for source in sources):
+        return
+    from pipeline.notify.delivery import Channel, is_understood
+
+    for source in sources:
+        for address in source.notify:
+            if not is_understood(address):
+                click.echo(
+                    f"\n! {source.name}: no message can be sent to its channel {Channel(address).id}."
+                    f"\n  See what is wrong with its address: ratchet source check {source.name} --offline"
+                )
+
+
 def _accepted_words(status: dict[str, Any], now: datetime) -> str:
     """``25 min ago``, or the day where that is long ago."""
     from pipeline.core.hours import parse_time
@@ -154,12 +166,12 @@ def _credential_words(status: dict[str, Any], now: datetime) -> str:
 
 def _open_lines(name: str, status: dict[str, Any]) -> list[str]:
     """What stands in the way now, and what to do about it."""
-    from pipeline.core.text import plain
+    from pipeline.core.text import legible
 
     incident = status["last_incident"]
     lines = []
     if incident is not None and incident["over_at"] is None:
-        lines.append(f"\n! {name}: {plain(incident['what'], 400)}\n  {incident['next_step']}")
+        lines.append(f"\n! {name}: {legible(incident['what'], 400)}\n  {incident['next_step']}")
     elif status["dead_session"] is not None:
         lines.append(f"\n! {name}: {status['dead_session']}\n  Renew its credential, then run: ratchet collect {name}")
     return lines
@@ -182,10 +194,10 @@ def _decision_words(decision: dict[str, Any]) -> str:
     import msgspec
 
     from pipeline.core.records import Correction
-    from pipeline.core.text import plain
+    from pipeline.core.text import legible
 
     made = msgspec.convert(decision, Correction)
-    return f"{made.hour} {plain(made.words, 300)} on {_minute(decision['made_at'])}: {plain(made.reason, 300)}"
+    return f"{made.hour} {legible(made.words, 300)} on {_minute(decision['made_at'])}: {legible(made.reason, 300)}"
 
 
 def _is_fresh(found: dict[str, dict[str, Any]], max_age: timedelta, now: datetime) -> bool:

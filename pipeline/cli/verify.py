@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 import click
@@ -14,7 +13,7 @@ if TYPE_CHECKING:
     from pipeline.core.project import Project
     from pipeline.core.verify.faults import Found
 
-_SHOWN = 50
+_SHOWN, _LONGEST = 50, 2_000
 
 
 @click.command()
@@ -41,20 +40,14 @@ def command(source: str | None, repairing: bool) -> None:
         if found.faults:
             failed.append(lake.name)
     if failed:
-        fault = LakeFault(f"Damaged: {', '.join(failed)}.", _next_step(failed[0], repairing))
-        click.echo(f"Error: {fault.what}\n{fault.next_step}", err=True)
-        sys.exit(fault.exit_code)
+        raise LakeFault(f"Damaged: {', '.join(failed)}.", _next_step(failed[0], repairing))
 
 
 def _lakes(project: Project, source: str | None) -> list[SourceLake]:
     """By their folders, that of the project among them: verifying asks for no YAML and no credential."""
-    from pipeline.core.sources import find_source
+    from pipeline.core.sources import find_lake
 
-    stored = project.lake.senders()
-    if source is None:
-        return stored
-    named = [lake for lake in stored if lake.name == source]
-    return named or [project.lake.source(find_source(project, source).name)]
+    return project.lake.senders() if source is None else [find_lake(project, source)]
 
 
 def _verify(lake: SourceLake) -> Found:
@@ -100,15 +93,12 @@ def _tell(name: str, found: Found, repaired: bool) -> None:
 
 
 def _print_faults(name: str, found: Found) -> None:
+    from pipeline.core.text import legible
+
     for fault in found.faults[:_SHOWN]:
-        click.echo(f"{name}/{_printable(fault.file)}: {_printable(fault.what)} ({fault.remedy.value})", err=True)
+        click.echo(legible(f"{name}/{fault.file}: {fault.what} ({fault.remedy.value})", _LONGEST), err=True)
     if len(found.faults) > _SHOWN:
         click.echo(f"{name}: and {len(found.faults) - _SHOWN:,} more.", err=True)
-
-
-def _printable(text: str) -> str:
-    """Names and words from the disk, with nothing in them that a terminal would obey."""
-    return "".join(character if character.isprintable() else "?" for character in text)
 
 
 def _next_step(name: str, repaired: bool) -> str:
@@ -117,17 +107,9 @@ def _next_step(name: str, repaired: bool) -> str:
     return f"Make again what can be: ratchet verify {name} --repair"
 
 
-@contextmanager
-def _progress(lake: SourceLake, doing: str) -> Iterator[Callable[[str], None]]:
-    """A bar on stderr where a person looks at it; what it yields is called with every month."""
+def _progress(lake: SourceLake, doing: str) -> AbstractContextManager[Callable[[str], None]]:
+    """A bar over the months."""
+    from pipeline.cli.progress import on_stderr
     from pipeline.core.verify.checking import months_to_verify
 
-    if not sys.stderr.isatty():
-        yield lambda month: None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(f"{doing} {lake.name}", total=len(months_to_verify(lake)))
-        yield lambda month: progress.update(task, advance=1, description=f"{doing} {lake.name} {month}")
+    return on_stderr(f"{doing} {lake.name}", lambda: len(months_to_verify(lake)))

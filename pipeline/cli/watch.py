@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pipeline.cli.saying import say_messages
 from pipeline.core.errors import ConfigError, RatchetError
+from pipeline.core.text import printable
 
 if TYPE_CHECKING:
     from pipeline.notify.delivery import Delivery
@@ -38,7 +40,7 @@ def command(source: str, once: bool) -> None:
     found = find_source(project, source)
     watcher = Watcher(project.lake.source(found.name), found, PRESENT.now)
     if once:
-        _say(watcher.look())
+        say_messages(watcher.look())
         return
     click.echo(f"Watching {found.name}. Stop with Ctrl-C.")
     _watch(watcher.look)
@@ -60,19 +62,13 @@ def _watch(look: Callable[[], list[Delivery]]) -> None:
         if told_to_end:  # while a message went out: libraries swallow what a handler raises in their midst
             raise KeyboardInterrupt
         try:
-            _say(look())
+            say_messages(look())
         except ConfigError:
             raise
         except RatchetError as fault:
             if fault.what != said:
-                click.echo(f"{fault.what.rstrip('.')}. Trying until it works.", err=True)
+                click.echo(printable(f"{fault.what.rstrip('.')}. Trying until it works."), err=True)
             said, wait = fault.what, min(_LONGEST_SECONDS, 2 * wait)
         else:
             said, wait = "", _SECONDS
         pause.wait(wait)
-
-
-def _say(deliveries: list[Delivery]) -> None:
-    for delivery in deliveries:
-        if delivery.result != "waiting":
-            click.echo(f"Message to {delivery.channel}: {delivery.result}. {delivery.detail}".rstrip())

@@ -93,7 +93,7 @@ class Lake:
     @property
     def project(self) -> SourceLake:
         """What concerns all sources together: incidents, their receipts, and notes about channels."""
-        return SourceLake(self.root / _PROJECT, _PROJECT)
+        return SourceLake(self.root / _PROJECT, _PROJECT, self.archives)
 
     def senders(self) -> list[SourceLake]:
         """Everything under the root that can have sent a message: the project and its sources, former ones too."""

@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from pipeline.core.counter_spec import CounterSpec
 from pipeline.core.errors import ConfigError
 from pipeline.core.hours import Hour
+from pipeline.core.lake import SourceLake
 from pipeline.core.model import FEED_STATE, SNAPSHOT_COLUMNS, Bounds, Counter, Policy, Rule, Source, Trend
 from pipeline.core.project import Project, environment
 from pipeline.core.source_spec import NAME, SourceSpec
@@ -39,12 +40,17 @@ _RESERVED = {
 }
 _RESERVED_ENDS = ("_max", "_peak", "_days", "_delta", "_in_delta", "_per_hour", "_before", "_now")
 _SCHEDULE_MINUTES = [m for m in range(1, 40, 2) if m % 10 != 5]
+_Place = tuple[str | int, ...]
+"""Of a value in the file: the keys and positions that lead to it."""
 
 
 def read_source(path: Path, env: Mapping[str, str] | None = None) -> Source:
     """Read one ``defs.yaml``. Raises ConfigError with file and line."""
     document = read_document(path)
-    attributes = _fill_in(document, _attributes(document), environment() if env is None else env)
+    missing: dict[str, _Place] = {}
+    attributes = _fill_in(document, _attributes(document), environment() if env is None else env, missing)
+    if missing:
+        raise _not_set(document, missing)
     spec = _validated(SourceSpec, attributes, document, ("attributes",))
     if spec.source != path.parent.name:
         raise _error(
@@ -109,6 +115,20 @@ def find_source(project: Project, name: str) -> Source:
     raise ConfigError(f"There is no source called '{name}'.", f"Known sources: {known}.")
 
 
+def find_lake(project: Project, name: str) -> SourceLake:
+    """The lake of a source. Its YAML is asked only where there is no lake yet: it may have left, or its credential.
+
+    Raises ConfigError where the source is unknown.
+    """
+    stored = {lake.name: lake for lake in project.lake.senders()}
+    return stored.get(name) or project.lake.source(find_source(project, name).name)
+
+
+def chosen_sources(project: Project, name: str | None) -> tuple[list[Source], list[ConfigError]]:
+    """The source called ``name``, or all `sound_sources` where none is named. Raises as `find_source` does."""
+    return sound_sources(project) if name is None else ([find_source(project, name)], [])
+
+
 def sound_sources(project: Project) -> tuple[list[Source], list[ConfigError]]:
     """Every source that can be used, by name, and what is wrong with the others: one keeps no other back."""
     sound: list[Source] = []
@@ -122,12 +142,13 @@ def sound_sources(project: Project) -> tuple[list[Source], list[ConfigError]]:
 
 
 def _fill_in(
-    document: Document, value: Any, env: Mapping[str, str], at: tuple[str | int, ...] = ("attributes",)
+    document: Document, value: Any, env: Mapping[str, str], missing: dict[str, _Place], at: _Place = ("attributes",)
 ) -> Any:
+    """The value with its variables filled in; ``missing`` gets those that are not set, and where they stand first."""
     if isinstance(value, dict):
-        return {key: _fill_in(document, child, env, (*at, key)) for key, child in value.items()}
+        return {key: _fill_in(document, child, env, missing, (*at, key)) for key, child in value.items()}
     if isinstance(value, list):
-        return [_fill_in(document, child, env, (*at, n)) for n, child in enumerate(value)]
+        return [_fill_in(document, child, env, missing, (*at, n)) for n, child in enumerate(value)]
     if not isinstance(value, str):
         return value
 
@@ -141,15 +162,18 @@ def _fill_in(
                 "Write the value itself, or name a variable.",
             )
         if not env.get(name[1]):
-            raise _error(
-                document,
-                at,
-                f"the variable {name[1]} is not set",
-                f"Put {name[1]}=... into .env or the environment.",
-            )
-        return env[name[1]]
+            missing.setdefault(name[1], at)
+        return env.get(name[1], "")
 
     return _TEMPLATE.sub(variable, value)
+
+
+def _not_set(document: Document, missing: Mapping[str, _Place]) -> ConfigError:
+    """One error for all of them, at the line of the first."""
+    names = list(missing)
+    what = f"the variable {names[0]} is" if len(names) == 1 else f"the variables {', '.join(names)} are"
+    settings = ", ".join(f"{name}=..." for name in names)
+    return _error(document, missing[names[0]], f"{what} not set", f"Put {settings} into .env or the environment.")
 
 
 def _validated(model: Any, values: Any, document: Document, at: tuple[str | int, ...]) -> Any:

@@ -14,17 +14,20 @@ _HOST = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*(:\d+)?", re.ASCII)
 _STRAY_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _UNSAFE_BYTE = re.compile(rb"[^A-Za-z0-9/%.=&?+,-]")
 _JOINT = re.compile(r"[#＃]|[@＠/:.$&](?=\S)")
+_TO_FULL_WIDTH = 0xFEE0
+_DISGUISED = re.compile(rf"([＊｀～｜［］＜＞＼＿]?){_WORD_JOINER}")
 
 
 def plain(text: str, limit: int = 120) -> str:
     """Outside text as one line of at most ``limit`` characters in which nothing takes effect.
 
     A channel's own escapes would not do: a backslash is an escape in Discord, a visible character
-    in Slack, a short message or a JSON webhook. So the text itself is changed, in a way that every
-    renderer leaves alone and a reader hardly sees:
+    in Slack or a short message. So the text itself is changed, in a way that every renderer leaves
+    alone and a reader hardly sees, and that `as_data` undoes for whoever renders nothing:
 
     - markup (``* ` ~ | [ ] < > \\`` and an underscore that is not inside a word) becomes its
-      full-width form. Round brackets stay: behind a full-width square bracket they make no link.
+      full-width form and a WORD JOINER. Round brackets stay: behind a full-width square bracket they
+      make no link.
     - behind each ``#``, and each ``@ / : . $ &`` that touches what follows (also where ``#`` and ``@``
       are full-width, which some services read too), stands an invisible WORD JOINER. It is part of no
       mention, heading, channel, link, domain, command, emoji name or entity, and unlike a zero width
@@ -33,8 +36,13 @@ def plain(text: str, limit: int = 120) -> str:
       format characters go (the joiners of emoji and of Indic and Persian script stay); half of a
       surrogate pair, which no channel could be sent, becomes U+FFFD.
     """
-    line = _MARKUP.sub(lambda found: chr(ord(found[0]) + 0xFEE0), _one_line(text, limit))
+    line = _MARKUP.sub(lambda found: chr(ord(found[0]) + _TO_FULL_WIDTH) + _WORD_JOINER, _one_line(text, limit))
     return _shortened(_JOINT.sub(lambda found: found[0] + _WORD_JOINER, line), limit)
+
+
+def as_data(message: str) -> str:
+    """A message in which `plain` texts stand, as they were: for a program, or for a terminal."""
+    return _DISGUISED.sub(lambda found: chr(ord(found[1]) - _TO_FULL_WIDTH) if found[1] else "", message)
 
 
 def legible(text: str, limit: int = 120) -> str:
@@ -43,6 +51,11 @@ def legible(text: str, limit: int = 120) -> str:
     What a terminal would obey goes as in `plain`: line breaks, control characters, direction overrides. Markup stays.
     """
     return _shortened(_one_line(text, limit), limit)
+
+
+def printable(text: str) -> str:
+    """Text of any number of lines, with nothing in them that a terminal would obey."""
+    return "\n".join("".join(map(_visible, line)) for line in text.split("\n"))
 
 
 def counted(count: int, noun: str) -> str:

@@ -36,7 +36,7 @@ from pipeline.core.records import Signals, decode
 from pipeline.core.signals.drift import drifts
 from pipeline.core.signals.series import WINDOW_HOURS, is_capture, measured, measured_before, read_signals
 from pipeline.core.snapshots import read_table
-from pipeline.core.text import plain
+from pipeline.core.text import legible
 from pipeline.metrics.chosen import chosen
 from pipeline.metrics.stamps import Kept, Sizes, Stamp, stamp, stamps
 
@@ -151,7 +151,7 @@ class SourceSigns:
         counts = {item: {name: row[name] for name in counters if row[name] is not None} for item, row in rows.items()}
         wanted = chosen(counts, source.counter_names, self.most_items)
         rates = self._rates(hour, source, set(wanted))
-        items = [Item(item, plain(rows[item]["title"] or item), counts[item], rates.get(item, {})) for item in wanted]
+        items = [Item(item, legible(rows[item]["title"] or item), counts[item], rates.get(item, {})) for item in wanted]
         return items, len(rows) - len(items)
 
     def _rates(self, hour: Hour, source: Source, wanted: set[str]) -> dict[str, dict[str, float]]:

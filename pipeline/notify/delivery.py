@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import msgspec
 
 from pipeline.core.records import Receipt
+from pipeline.core.text import as_data
 from pipeline.notify.wording import Message
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ PATIENCE_SECONDS = 30.0
 """How long one channel may take in all. Within it apprise waits 4 s for a connection and 4 s for
 each answer, unless the address says otherwise (``?cto=`` and ``?rto=``)."""
 
+_DATA = frozenset({"JSON", "XML", "Form"})
+"""Webhooks of a program: it gets a message as data, unless its address asks for a form that is rendered."""
 _IN_ONE = frozenset({"E-Mail"})
 _BEHIND = frozenset({"Discord", "Telegram", "Matrix", "Signal API", "ntfy"})
 """Services of apprise that show a picture. To others, such as gateways for short messages, it would only cost;
@@ -89,6 +92,10 @@ class Delivery:
     result: Literal["sent", "already", "failed", "waiting"]
     detail: str = ""
 
+    @property
+    def words(self) -> str:
+        return f"{self.channel}: {self.result}. {self.detail}".rstrip()
+
 
 def deliver(
     message: Message,
@@ -144,7 +151,7 @@ def _deliver_to(
 
 def _send(message: Message, channel: Channel) -> tuple[str | None, str]:
     """Hand ``message`` to the channel: None when it took it, else why not, without any secret; and what it lacked."""
-    from apprise import Apprise, NotifyFormat
+    from apprise import Apprise, NotifyFormat, NotifyType
 
     _keep_addresses_out_of_logs()
     service = _service(channel.address)
@@ -158,8 +165,11 @@ def _send(message: Message, channel: Channel) -> tuple[str | None, str]:
     # TEXT, said out loud, makes apprise escape for channels that render HTML or Markdown, and keeps
     # its Slack plugin from building <!channel> out of the text.
     whole, behind = _attachments(message, service)
-    apprise = Apprise(service, asset=service.asset)
-    with apprise.notify(message.body, title=message.title, body_format=NotifyFormat.TEXT, attach=whole) as result:
+    title, body = message.title, message.body
+    if str(service.service_name) in _DATA and service.notify_format == NotifyFormat.TEXT:
+        title, body = as_data(title), as_data(body)
+    apprise, tone = Apprise(service, asset=service.asset), NotifyType(message.tone)
+    with apprise.notify(body, title=title, notify_type=tone, body_format=NotifyFormat.TEXT, attach=whole) as result:
         fault = None if result else _why_not(result)
     if fault is not None or behind is None:
         return fault, ""

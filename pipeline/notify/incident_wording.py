@@ -12,9 +12,10 @@ from datetime import datetime, timedelta
 from textwrap import shorten
 
 from pipeline.core.incidents.book import Incident, Over
+from pipeline.core.incidents.troubles import BLOCKING
 from pipeline.core.model import Cause, Source
 from pipeline.core.text import plain
-from pipeline.notify.wording import Message
+from pipeline.notify.wording import Message, Tone
 
 MAX_SUBJECTS = 12
 _MAX_WHAT, _MAX_ROW, _MAX_OWN = 400, 120, 200
@@ -50,6 +51,10 @@ _EFFECTS = {
     Cause.HEARTBEAT_FAILED: "Captures go on, but the service outside may raise an alarm.",
     Cause.CONFIGURATION: "Nothing is recorded of it; the other sources go on.",
 }
+_AGAIN = {
+    Cause.SESSION_EXPIRED: "The session works again",
+    Cause.FORBIDDEN: "The platform allows the access again",
+}
 
 
 @dataclass(frozen=True)
@@ -67,8 +72,10 @@ class Told:
 
 def incident_message(told: Sequence[Told], now: datetime) -> Message:
     """One message for incidents of one cause that are all open, or all over. ``told`` is not empty."""
-    lines = _ending(told) if told[0].over else _one(told[0], now) if len(told) == 1 else _many(told, now)
-    return Message(title=_title(told), body=shorten_lines(lines))
+    first = told[0]
+    lines = _ending(told) if first.over else _one(first, now) if len(told) == 1 else _many(told, now)
+    tone: Tone = "success" if first.over else "failure" if first.incident.cause in BLOCKING else "warning"
+    return Message(_title(told), shorten_lines(lines), tone=tone)
 
 
 def lake_message(what: str, next_step: str) -> Message:
@@ -78,6 +85,7 @@ def lake_message(what: str, next_step: str) -> Message:
         body="\n".join(
             [plain(what, _MAX_WHAT), _EFFECTS[Cause.LAKE], f"Next: {next_step}", "This message can come again."]
         ),
+        tone="failure",
     )
 
 
@@ -174,7 +182,7 @@ def _end_words(incident: Incident, over: Over) -> str:
     words = "no hour was lost" if not lost else f"{lost} hour{'' if lost == 1 else 's'} lost"
     if over.quarantined:
         words += f", {over.quarantined} of them refused and kept in quarantine"
-    return f"Captures are accepted again after {span}; {words}."
+    return f"{_AGAIN.get(incident.cause, 'Captures are accepted again')} after {span}; {words}."
 
 
 def _since(incident: Incident, now: datetime) -> list[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from textwrap import shorten
-from typing import Any
+from typing import Any, Literal
 
 from pipeline.core.analysis.gains import Gain
 from pipeline.core.hours import parse_time
@@ -20,17 +20,21 @@ MAX_TITLE = 240
 MAX_ITEM_LINES = 1_300
 """Characters of all item lines. With what stands around them a message stays below Discord's 2,000."""
 
+Tone = Literal["info", "success", "warning", "failure"]
+
 
 @dataclass(frozen=True)
 class Message:
     """One grouped message: plain text that also reads the same where a channel renders Markdown.
 
-    ``crossings`` names what it tells (``rule|item|threshold``), for its receipts. ``picture`` is a PNG that
-    shows what the body says, for channels that can show one.
+    ``tone`` is what a webhook gets as ``type``, and a chat may show as a colour. ``crossings`` names what it
+    tells (``rule|item|threshold``), for its receipts. ``picture`` is a PNG that shows what the body says, for
+    channels that can show one.
     """
 
     title: str
     body: str
+    tone: Tone = field(default="info", kw_only=True)
     crossings: tuple[str, ...] = ()
     picture: bytes | None = field(default=None, repr=False)
 

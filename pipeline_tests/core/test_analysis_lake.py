@@ -18,6 +18,7 @@ from pipeline.core.analysis.marks import make_mark, marks
 from pipeline.core.analysis.slots import slots
 from pipeline.core.analysis.watched import MISSING, Watched, microseconds, read_watched
 from pipeline.core.compact import compact
+from pipeline.core.corrections import Choice
 from pipeline.core.errors import ConfigError, NothingAccepted
 from pipeline.core.history import read_report
 from pipeline.core.lake import DELTA
@@ -145,6 +146,19 @@ def test_what_happened_is_derived_from_the_files(account: Account) -> None:
     assert words[Kind.CROSSED] == "100 views (10 → 110)"
     assert words[Kind.CORRECTED] == "2026-11-01T01 rejected by Ada: A test"
     assert words[Kind.MARK] == "cross-posted (Ada)"
+
+
+@pytest.mark.parametrize(("items", "concerned"), [(("a",), "a"), (("a", "b"), None)])
+def test_a_correction_stands_once_with_the_item_that_it_is_about(
+    account: Account, items: tuple[str, ...], concerned: str | None
+) -> None:
+    account.tell(0, rows(a=10, b=5))
+    account.tell(1, rows(a=4, b=5 if concerned else 2))
+    account.correct(1, Choice("lower", items))
+    found = [h for h in happenings(account.lake, read_watched(account.lake)) if h.kind is Kind.CORRECTED]
+    assert [(h.item_id, h.words) for h in found] == [
+        (concerned, f"2026-11-01T01 lower values of {', '.join(items)} accepted by Ada: I deleted it")
+    ]
 
 
 def test_an_absence_begins_and_ends_once(account: Account) -> None:

@@ -126,6 +126,12 @@ def test_the_minute_of_the_schedule_is_odd_and_leaves_room_for_two_more_attempts
     assert read(tmp_path, SOUND + "  minute: 23\n").minute == 23
 
 
+def test_all_variables_that_are_not_set_are_named_at_once(tmp_path: Path) -> None:
+    error = refused(tmp_path, SOUND.replace("env.COOKIE", "env.NOPE") + "  notify: ['{{ env.A }}', '{{ env.NOPE }}']\n")
+    assert (error.line, error.what) == (6, f"{error.file}:6: the variables NOPE, A are not set")
+    assert error.next_step == "Put NOPE=..., A=... into .env or the environment."
+
+
 # What is wrong ----------------------------------------------------------------------------------------
 
 END = SOUND.count("\n") + 1  # the line of what is added to SOUND

@@ -25,6 +25,13 @@ class Postgres:
     user: str
     password: str
     database: str
+    server: subprocess.Popen[bytes] | None = None
+
+    def stop(self) -> None:
+        """End the sessions that are open, and write everything down."""
+        assert self.server is not None
+        self.server.send_signal(signal.SIGINT)
+        self.server.wait(timeout=60)
 
     @property
     def environment(self) -> Mapping[str, str]:
@@ -68,23 +75,23 @@ def running_postgres(user: str, password: str, database: str) -> Iterator[Postgr
                 shutil.chown(path, runs_as)
         trusted = ["--auth=scram-sha-256", f"--username={user}", f"--pwfile={secret}"]
         _run([server_program("initdb"), "--pgdata", str(cluster), "--no-sync", *trusted], runs_as)
-        found = Postgres(free_port(), user, password, database)
+        port = free_port()
         listening = ["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "fsync=off"]
         server = subprocess.Popen(
-            [server_program("postgres"), "-D", str(cluster), "-p", str(found.port), *listening],
+            [server_program("postgres"), "-D", str(cluster), "-p", str(port), *listening],
             cwd=folder,
             user=runs_as,
             group=runs_as,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
+        found = Postgres(port, user, password, database, server)
         try:
             until(lambda: found.answers() or None)
             found._client("createdb", "--maintenance-db=postgres", database)
             yield found
         finally:
-            server.send_signal(signal.SIGINT)  # ends the sessions that are open, and writes everything down
-            server.wait(timeout=60)
+            found.stop()
 
 
 def _run(command: list[str], user: str | None) -> None:

@@ -96,7 +96,7 @@ def test_the_latest_counters_and_their_rates(project: Project, told: Account) ->
     assert found.value("count_per_minute", item="a", counter="views") == pytest.approx(60 / 180)
     assert found.value("crossings_total", source="blog", counter="views", rule="views crosses") == 1
     titles = {dict(labels)["item"]: dict(labels)["title"] for labels in found.samples("item_info")}
-    assert titles["a"] == 'say "hi" ＼'
+    assert titles["a"] == 'say "hi" \\'
     few = Vital(project, at(3.5), most_items=1).scrape()
     assert (few.value("count", counter="views"), few.value("items_left_out")) == (150, 2)
 

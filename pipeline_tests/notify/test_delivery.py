@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email import policy
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from apprise.plugins.discord import NotifyDiscord
@@ -17,7 +17,7 @@ from apprise.plugins.slack import NotifySlack
 
 from pipeline.notify import delivery
 from pipeline.notify.delivery import Channel, Delivery, deliver
-from pipeline.notify.wording import MAX_LINES, Message, crossings_message
+from pipeline.notify.wording import MAX_LINES, Message, Tone, crossings_message
 
 from .hostile import mail_server
 from .reports import HOSTILE_TITLES, crossing, report
@@ -29,6 +29,7 @@ KEY = "2026-11-22T14-crossings"
 MESSAGE = Message("my_blog: 1 item passed a mark", "- 100 views: “A”\nAll items", ("views crosses|n1|100",))
 SENT_AT = datetime(2026, 11, 22, 14, 18, tzinfo=UTC)
 TITLES = list(HOSTILE_TITLES.values())
+BCC = HOSTILE_TITLES["mail header"]
 ANSWERS = {"jsonrpc": b'{"result": [{"message_id": 1, "status": "ok"}]}', "services": b"ok"}
 SECRET = "s3cr3t-t0ken-of-this-test"
 
@@ -295,6 +296,35 @@ def test_titles_take_no_effect_in_what_a_channel_receives(receiver: Receiver, ti
             "\u202e",
         ):
             assert active not in text
+
+
+def test_a_webhook_of_a_program_gets_titles_as_they_are(receiver: Receiver) -> None:
+    title = "@everyone [a_b](https://evil.example) #1"
+    message = crossings_message(report(crossing(title=title)))
+    assert results(send(receiver.json, receiver.discord, receipts=MemoryReceipts(), message=message)) == [
+        "sent",
+        "sent",
+    ]
+    (_, data), (_, chat) = receiver.posts
+    assert data["message"].split("\n")[0] == f"- 100 views (97 → 104): “{title}”"
+    assert "@everyone" not in chat["content"]
+
+
+@pytest.mark.parametrize("tone", get_args(Tone))
+def test_a_webhook_is_told_what_kind_of_news_it_is(receiver: Receiver, tone: Tone) -> None:
+    send(receiver.json, receipts=MemoryReceipts(), message=replace(MESSAGE, tone=tone))
+    ((_, body),) = receiver.posts
+    assert body["type"] == tone
+
+
+def test_a_title_adds_no_header_to_a_mail() -> None:
+    with mail_server() as mail:
+        message = Message("blog\r\nBcc: evil@example.org", crossings_message(report(crossing(title=BCC))).body)
+        assert results(send(mail.address, receipts=MemoryReceipts(), message=message)) == ["sent"]
+    (raw,) = mail.mails
+    received = email.message_from_string(raw, policy=policy.default)
+    assert {"Bcc", "Cc"}.isdisjoint(received)
+    assert received["To"] == "me@example.org"
 
 
 def test_lines_stay_lines_where_a_channel_shows_html(receiver: Receiver) -> None:

@@ -236,6 +236,26 @@ def test_a_platform_that_fails_in_changing_ways_is_no_news_each_time(world: Worl
     assert len(receiver.posts) == 2
 
 
+def test_a_capture_that_was_read_ends_the_dead_session_though_it_was_refused(world: World, receiver: Receiver) -> None:
+    world.fail(0, EXPIRED)
+    world.look(at(0))
+    world.capture(2, listing=rows(a=1, b=1))
+    world.look(at(2))
+    assert titles(receiver.webhooks) == ["blog: the session has expired", "blog: over: the session has expired"]
+    assert "The session works again after 2 hours" in receiver.webhooks[1]
+    assert "; 2 hours lost." in receiver.webhooks[1]
+    world.look(at(2) + 25 * MINUTE)
+    assert world.open_causes() == ["refused"]
+
+
+def test_what_shows_nothing_of_the_session_leaves_its_incident_open(world: World, receiver: Receiver) -> None:
+    world.fail(0, EXPIRED)
+    world.look(at(0))
+    world.fail(1, UNREACHABLE)
+    world.look(at(1) + 25 * MINUTE)
+    assert "session_expired" in world.open_causes()
+
+
 def test_a_correction_ends_the_incident_of_its_refusal(world: World, receiver: Receiver) -> None:
     world.capture(0, listing=rows(a=4, b=20))
     world.look(AFTER_LAST_ATTEMPT)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.core.analysis.gains import Gain
-from pipeline.core.text import link, plain
+from pipeline.core.text import as_data, legible, link, plain
 from pipeline.notify.wording import crossings_message
 
 from .reports import HOSTILE_TITLES, crossing, report
@@ -172,7 +172,11 @@ def test_any_text_becomes_one_bounded_harmless_line(text: str, limit: int) -> No
     assert len(line) <= limit
     assert not ACTIVE.search(line)
     assert not {unicodedata.category(character) for character in line} & {"Cc", "Cs", "Zl", "Zp"}
-    assert plain(text, 2_000) == plain(plain(text, 2_000), 2_000)
+
+
+@given(st.text(st.characters(exclude_categories=[]), max_size=300))
+def test_what_was_made_harmless_is_itself_again_as_data(text: str) -> None:
+    assert as_data(f"[{plain(text, 2_000)}]") == f"[{legible(text, 2_000)}]"
 
 
 def test_the_longest_message_fits_the_smallest_of_the_big_channels() -> None:

@@ -20,7 +20,7 @@ from pipeline_tests.core.snapshots import at
 TITLES = {
     "script": "</script><script>window.reached = true</script>",
     "image": '"><img src=x onerror="window.reached = true">',
-    "quotes": "\"double\" 'single' & ampersand {{ 7 * 7 }}",
+    "quotes": "\"double\" 'single' & ampersand {{ 7 * 7 }} <!--<script> \N{LINE SEPARATOR}javascript:alert(1)",
     "emoji": "👩‍👩‍👧 family \N{VARIATION SELECTOR-16} ❤️",
     "rtl": "\N{RIGHT-TO-LEFT OVERRIDE}שלום עולם (1)",
     "long": "ab " * 100,

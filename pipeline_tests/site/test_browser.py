@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import base64
 import json
+import shutil
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 
+from pipeline.core.project import Project
+from pipeline.site.build import build_index, source_page, write_pages
 from pipeline_tests.core.account import Account
 
-from .pages import TITLES, made_site
+from .pages import TITLES, a_year, made_site
 
 pytest.importorskip("selenium", reason="selenium is not installed: it opens the pages in a real browser")
 from selenium import webdriver
@@ -153,6 +157,41 @@ def test_titles_are_shown_as_text(browser: Browser) -> None:
     assert any("<b>cross-posted</b> (Ada)" in text for text in browser.texts("#happened bdi"))
     assert browser.run("return window.reached") is None
     assert browser.complaints() == []
+
+
+def test_an_address_that_would_run_as_script_is_no_link(browser: Browser) -> None:
+    story = a_year(items=3, hours=30)
+    addresses = ("javascript:window.reached = true", " JaVaScRiPt:window.reached = true", "https://note.com/me/n/n1")
+    items = tuple(replace(item, url=url) for item, url in zip(story.watched.items, addresses, strict=True))
+    (browser.site / "links.html").write_bytes(source_page(replace(story, watched=replace(story.watched, items=items))))
+    browser.open("links")
+    assert browser.run("return [...document.querySelectorAll('#items a')].map((a) => a.href)") == [addresses[-1]]
+    assert browser.complaints() == []
+
+
+def test_each_source_of_the_page_over_all_has_a_time_axis_of_its_own(
+    built: tuple[Path, Account], browser: Browser
+) -> None:
+    story = a_year(items=2, hours=30)
+    project = Project(defs=built[0].parent, data=built[0].parent)
+    write_pages(project, replace(story, source=replace(story.source, name="earlier")))
+    try:
+        browser.open("index")
+        spans = browser.run(
+            """return [...document.querySelectorAll('canvas')].map((canvas) => {
+              const {width, height} = canvas, columns = [];
+              const pixels = canvas.getContext('2d').getImageData(0, 0, width, height).data;
+              for (let at = 0; at < pixels.length; at += 4) {
+                if (pixels.slice(at, at + 4).join() === '59,76,192,255') columns.push((at / 4) % width);  // --accent
+              }
+              return (columns.reduce((a, b) => Math.max(a, b)) - columns.reduce((a, b) => Math.min(a, b))) / width;
+            })"""
+        )
+        assert len(spans) == 6
+        assert min(spans) > 0.7
+    finally:
+        shutil.rmtree(built[0] / ".cache" / "earlier")
+        build_index(project)
 
 
 def _column(browser: Browser, number: int) -> list[str]:

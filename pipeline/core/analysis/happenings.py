@@ -1,7 +1,7 @@
 """Why did it move: what happened to a source and its items, derived from the files of the lake.
 
-Titles, listings and corrected values are read from the snapshots, crossings from the reports, and the
-owner's words from corrections and marks. What happened between two captures stands at the later one,
+Titles and listings are read from the snapshots, crossings from the reports, and the owner's words from
+corrections and marks. What happened between two captures stands at the later one,
 the first that shows it; publications and marks stand at their own time.
 """
 
@@ -15,7 +15,7 @@ from enum import StrEnum
 import numpy as np
 
 from pipeline.core.analysis.marks import marks
-from pipeline.core.analysis.watched import ABSENT, CARRIED, CORRECTED, MISSING, Watched
+from pipeline.core.analysis.watched import ABSENT, CARRIED, MISSING, Watched
 from pipeline.core.hours import Hour
 from pipeline.core.lake import SourceLake
 from pipeline.core.ledger import corrections
@@ -95,7 +95,6 @@ def _listed(watched: Watched) -> Iterator[Happening]:
     for kind, found, words in (
         (Kind.GONE, known & carried & ~before, "no longer in the listing"),
         (Kind.RETURNED, known & ~carried & before, "in the listing again"),
-        (Kind.CORRECTED, status[1:] == CORRECTED, "a lower count was accepted by the owner"),
     ):
         for capture, place in zip(*np.nonzero(found), strict=True):
             yield Happening(watched.moment(capture + 1), kind, watched.items[place].item_id, words)
@@ -104,6 +103,7 @@ def _listed(watched: Watched) -> Iterator[Happening]:
 def _owners_words(lake: SourceLake) -> Iterator[Happening]:
     for decision in corrections(lake):
         words = f"{decision.hour} {decision.words}: {decision.reason}"
-        yield Happening(Hour.parse(decision.hour).start, Kind.CORRECTED, None, words)
+        item_id = decision.items[0] if len(decision.items) == 1 else None
+        yield Happening(Hour.parse(decision.hour).start, Kind.CORRECTED, item_id, words)
     for mark in marks(lake):
         yield Happening(mark.at, Kind.MARK, mark.item_id, f"{mark.text} ({mark.by})")

@@ -10,7 +10,7 @@ from pipeline.core.errors import ConfigError
 from pipeline.core.hours import Hour
 from pipeline.core.incidents.book import Book, Incident, Over
 from pipeline.core.incidents.notes import CHANNEL, Failing, read_note
-from pipeline.core.incidents.troubles import BLOCKING, FAILING_LONG, SETTLING, Trouble, settled, troubles
+from pipeline.core.incidents.troubles import BLOCKING, FAILING_LONG, SESSION, SETTLING, Trouble, settled, troubles
 from pipeline.core.lake import VALIDATED, Lake, SourceLake
 from pipeline.core.ledger import corrections, read_ledger
 from pipeline.core.lineage import standing_capture
@@ -52,7 +52,7 @@ def review(lake: Lake, watch: Watch, now: datetime) -> dict[Key, Trouble]:
 
     An incident opens when its trouble is due. It is over when no trouble of its kind stands; one that
     costs hours, when none that costs hours stands, so a platform that fails in changing ways is no news
-    each time.
+    each time. But a capture that was read ends that of a dead session, also where it was refused.
     """
     book = Book(lake.project)
     standing = {trouble.key: trouble for trouble in _standing(lake, watch, now)}
@@ -62,11 +62,17 @@ def review(lake: Lake, watch: Watch, now: datetime) -> dict[Key, Trouble]:
         is_new = key not in open_before and watch.may_open(trouble.subject, now)
         if is_new and (trouble.due <= now or at_its_end):
             book.open(trouble, now)
-    blocked = {trouble.subject for trouble in standing.values() if trouble.cause in BLOCKING}
     for key, incident in open_before.items():
-        if key not in standing and not (incident.cause in BLOCKING and incident.subject in blocked):
+        if key not in standing and not any(_goes_on(incident, trouble) for trouble in standing.values()):
             book.close(_over(lake, watch, incident, now))
     return standing
+
+
+def _goes_on(incident: Incident, trouble: Trouble) -> bool:
+    """Whether another trouble of its subject stands in the way of the end of the incident."""
+    if incident.subject != trouble.subject or not {incident.cause, trouble.cause} <= BLOCKING:
+        return False
+    return not (incident.cause in SESSION and trouble.cause is Cause.REFUSED)
 
 
 def _standing(lake: Lake, watch: Watch, now: datetime) -> Iterator[Trouble]:
@@ -145,24 +151,32 @@ def _over(lake: Lake, watch: Watch, incident: Incident, now: datetime) -> Over:
     if incident.cause is Cause.HEARTBEAT_FAILED:
         return Over(incident.id, now, now if source.heartbeat_url else None)
     of_source = lake.source(source.name)
-    last = of_source.last_accepted()
-    accepted_at = standing_capture(of_source, last).captured_at if last else None
+    ended = _recovered(of_source, incident)
     # A refused capture that its owner accepted ends its own incident; silence began with an accepted one.
     silence = incident.cause is Cause.NOTHING_CAPTURED
-    if accepted_at is None or accepted_at < incident.since or (silence and accepted_at == incident.since):
+    if ended is None or ended < incident.since or (silence and ended == incident.since):
         return Over(incident.id, now)
     hours = read_ledger(of_source, source, now, since=Hour.of(incident.since)).hours
-    states = [state for hour, state in hours.items() if hour <= Hour.of(accepted_at)]
+    states = [state for hour, state in hours.items() if hour < Hour.of(ended)]
     word = _word_on(of_source, incident)
     return Over(
         incident.id,
         now,
-        accepted_at,
+        ended,
         gaps=states.count(HourState.GAP),
         quarantined=states.count(HourState.QUARANTINED),
         decided=word.words if word else "",
         reason=word.reason if word else "",
     )
+
+
+def _recovered(lake: SourceLake, incident: Incident) -> datetime | None:
+    """When the newest capture was accepted or, after a dead session, read at all."""
+    if incident.cause in SESSION:
+        read = lake.last_capture()
+        return read.captured_at if read else None
+    accepted = lake.last_accepted()
+    return standing_capture(lake, accepted).captured_at if accepted else None
 
 
 def _word_on(lake: SourceLake, incident: Incident) -> Correction | None:

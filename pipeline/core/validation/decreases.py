@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from pipeline.core.model import Counter, Finding, Trend
-from pipeline.core.text import counted, plain
+from pipeline.core.text import counted, legible
 from pipeline.core.validation.evidence import Evidence, allowed
 from pipeline.core.validation.expectations import SAMPLE, Breach, Expectation, breaches
 from pipeline.core.validation.words import NAMED, records
@@ -169,7 +169,7 @@ def _policy_words(counter: Counter) -> str:
 
 def _moves(rows: pd.DataFrame) -> str:
     moves = [
-        f"{plain(str(row['title'] or row['item_id']))} from {row['before']:,} to {row['now']:,}"
+        f"{legible(str(row['title'] or row['item_id']))} from {row['before']:,} to {row['now']:,}"
         for row in rows.head(NAMED).to_dict("records")
     ]
     return ", ".join(moves) + (" and more" if len(rows) > NAMED else "")

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from pipeline.core.hours import format_time
-from pipeline.core.text import listed, plain
+from pipeline.core.text import legible, listed
 
 NAMED = 3
 
@@ -15,7 +15,7 @@ NAMED = 3
 def names(rows: pd.DataFrame, total: int | None = None) -> str:
     total = len(rows) if total is None else total
     first = [
-        f"{plain(str(row['title'] or '(untitled)'))} [{plain(str(row['item_id']))}]"
+        f"{legible(str(row['title'] or '(untitled)'))} [{legible(str(row['item_id']))}]"
         for row in records(rows.head(NAMED))
     ]
     return listed(first, total)

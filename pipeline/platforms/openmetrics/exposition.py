@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from decimal import ROUND_FLOOR, Context, Decimal
 from functools import lru_cache
 
-from pipeline.core.text import plain
+from pipeline.core.text import legible
 from pipeline.platforms.protocol import Unreadable
 
 OPENMETRICS = "application/openmetrics-text"
@@ -89,19 +89,19 @@ class _Families:
         if rest[0] or kind not in known or not name:
             raise Unreadable("a type is declared that there is not")
         if name in self.types:
-            raise Unreadable(f"the type of {plain(name, 100)} is declared twice")
+            raise Unreadable(f"the type of {legible(name, 100)} is declared twice")
         self.types[name] = kind
         for suffix, role in known[kind].items():
             if name + suffix in self.seen:
-                raise Unreadable(f"the type of {plain(name, 100)} is declared after its samples")
+                raise Unreadable(f"the type of {legible(name, 100)} is declared after its samples")
             if self.roles.setdefault(name + suffix, role) != role:
-                raise Unreadable(f"{plain(name + suffix, 100)} belongs to two families")
+                raise Unreadable(f"{legible(name + suffix, 100)} belongs to two families")
 
     def role(self, name: str) -> str:
         self.seen.add(name)
         role = self.roles.get(name)
         if role is None and name in self.types:
-            raise Unreadable(f"{plain(name, 100)} is no name of a sample of the type {self.types[name]}")
+            raise Unreadable(f"{legible(name, 100)} is no name of a sample of the type {self.types[name]}")
         if not self.openmetrics and role == _VALUE and name.endswith("_created") and self._is_epoch(name):
             return _CREATED
         return role or _VALUE
@@ -125,7 +125,7 @@ def read(body: bytes, *, openmetrics: bool) -> list[Sample]:
             item, name, labels, value = _parted(line)
             role = families.role(name)
             if item in found:
-                raise Unreadable(f"{plain(item, 200)} stands twice")
+                raise Unreadable(f"{legible(item, 200)} stands twice")
             _require_sound(item, value, role)
         except Unreadable as fault:
             raise Unreadable(f"line {number}: {fault}") from None
@@ -148,7 +148,7 @@ def _with_epochs(found: Mapping[str, Sample], created: Mapping[tuple[str, Labels
         else:
             began = scaled(epoch.value, 6)
             if began is None:
-                raise Unreadable(f"{plain(epoch.item, 200)} is no time")
+                raise Unreadable(f"{legible(epoch.item, 200)} is no time")
             yield Sample(item, sample.name, sample.labels, sample.value, True, began[0])
 
 
@@ -230,11 +230,11 @@ def _is_number(text: str) -> bool:
 def _require_sound(item: str, value: str, role: str) -> None:
     if not _is_number(value):
         if not _NOT_FINITE.fullmatch(value):
-            raise Unreadable(f"the value of {plain(item, 200)} is not a number")
+            raise Unreadable(f"the value of {legible(item, 200)} is not a number")
         if role != _VALUE:
-            raise Unreadable(f"{plain(item, 200)} is NaN or infinite, and a counter cannot be")
+            raise Unreadable(f"{legible(item, 200)} is NaN or infinite, and a counter cannot be")
     elif role != _VALUE and value.startswith("-") and Decimal(value) < 0:
-        raise Unreadable(f"{plain(item, 200)} is negative, and a counter cannot be")
+        raise Unreadable(f"{legible(item, 200)} is negative, and a counter cannot be")
 
 
 @lru_cache(maxsize=_REMEMBERED)

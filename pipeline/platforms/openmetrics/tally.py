@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from pipeline.core.text import plain
+from pipeline.core.text import legible
 from pipeline.platforms.openmetrics.carried import Carried, Series, carried
 from pipeline.platforms.openmetrics.exposition import LARGEST, Sample, scaled
 from pipeline.platforms.openmetrics.gains import Gain, gained, microseconds
@@ -182,7 +182,7 @@ class _Tally:
         room = self._settings.max_items - len(self._counts)
         for sample in self._settings.samples(body, content_type):
             if sample.created is not None and sample.created > self._latest:
-                raise Unreadable(f"the epoch of {plain(sample.item, 200)} begins in the future")
+                raise Unreadable(f"the epoch of {legible(sample.item, 200)} begins in the future")
             decimals = self._settings.decimals.get(sample.name, 0)
             item = f"{sample.item} in 1e-{decimals}" if decimals else sample.item
             number = scaled(sample.value, decimals)
@@ -192,7 +192,7 @@ class _Tally:
                 scrape.left_out.append((item, f"it would be one more than {self._settings.max_items:,} series"))
             elif sample.cumulative:
                 if number is None:
-                    raise Unreadable(f"{plain(item, 200)} is larger than a counter can hold")
+                    raise Unreadable(f"{legible(item, 200)} is larger than a counter can hold")
                 gain = gained(self._state.series.get(item), number[0], sample.created, self._state.last)
                 scrape.numbers[item] = sample, number[0], gain
             elif number is None or number[0] < 0:
@@ -208,7 +208,7 @@ class _Tally:
         fallen = [item for item, (_, _, gain) in scrape.numbers.items() if gain.fell]
         if fallen:
             more = f", and {len(fallen) - 1:,} more" if len(fallen) > 1 else ""
-            raise Unreadable(f"{plain(fallen[0], 200)} fell within one epoch{more}")
+            raise Unreadable(f"{legible(fallen[0], 200)} fell within one epoch{more}")
 
     def _count(self, scrape: _Scrape) -> None:
         """A fall is counted as one here, so that the check of counters refuses the capture and names the item."""
@@ -298,7 +298,7 @@ class _Tally:
         for counter in ("scrapes", "refused", "failed", "dropped", "series", "rounded_down", "left_out", "behind"):
             self._scraping.setdefault(counter, 0)
         over = [item for item, counts in self._counts.items() if any(n > LARGEST for n in counts.values())]
-        self.problems += [f"{plain(item, 200)} is larger than a counter can hold" for item in over[:1]]
+        self.problems += [f"{legible(item, 200)} is larger than a counter can hold" for item in over[:1]]
         return Folded(
             self._columns(counters),
             {SCRAPING: self._state.encoded()},

@@ -193,12 +193,12 @@ function sourcePage(part) {
 
 function overview(parts) {
   parts.forEach(prepare);
-  const min = Math.min(...parts.map((part) => part.min)), max = Math.max(...parts.map((part) => part.max));
   parts.forEach((part, n) => {
     const box = document.getElementById(`charts-${n}`);
     const draw = () => {
       const shown = model(part, part.counters[0], null);
-      charts(box, part, shown, part.happenings, { min, max, log: isSpiky(shown.rate), key: "all", height: 150 });
+      charts(box, part, shown, part.happenings,
+        { min: part.min, max: part.max, log: isSpiky(shown.rate), key: part.source, height: 150 });
     };
     drawings.push(draw);
     draw();

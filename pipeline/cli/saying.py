@@ -1,0 +1,39 @@
+"""What several commands say in the same words: what went wrong, and what became of messages.
+
+Nothing of it holds anything that a terminal would obey.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from pipeline.core.errors import ConfigError, RatchetError
+from pipeline.core.text import printable
+
+if TYPE_CHECKING:
+    from pipeline.notify.delivery import Delivery
+
+
+def say_error(error: RatchetError) -> None:
+    """What happened, what went wrong besides, and the next step."""
+    notes = getattr(error, "__notes__", ())
+    click.echo(printable("\n".join([f"Error: {error.what}", *notes, error.next_step])), err=True)
+
+
+def end_with(broken: Sequence[ConfigError]) -> None:
+    """Name the sources that cannot be used, and end with their exit code; nothing where there is none."""
+    for error in broken:
+        say_error(error)
+    if broken:
+        sys.exit(broken[0].exit_code)
+
+
+def say_messages(deliveries: Sequence[Delivery]) -> None:
+    """What became of each, but of those that wait for a channel that failed lately."""
+    for delivery in deliveries:
+        if delivery.result != "waiting":
+            click.echo(f"Message to {delivery.words}")

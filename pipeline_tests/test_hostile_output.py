@@ -1,0 +1,140 @@
+"""What a platform or an owner wrote takes no effect in a terminal or in a log: no escapes, no lines of its own."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from pipeline import cli
+from pipeline.core.analysis.marks import make_mark
+from pipeline.core.corrections import Choice
+from pipeline.core.errors import Refused
+from pipeline.core.incidents.book import Book
+from pipeline.core.incidents.troubles import Trouble
+from pipeline.core.lake import RAW
+from pipeline.core.model import Cause
+from pipeline.core.project import Project
+from pipeline.core.records import Quarantine, decode
+from pipeline.sandbox.article import Article
+from pipeline.serving import addresses
+from pipeline_tests.core.account import Account, Row, a_source, hour, row
+from pipeline_tests.core.snapshots import at
+from pipeline_tests.dagster_parts import MOMENT, Blog
+
+OBEYED = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+"""What a terminal would obey, but for the ends of our own lines."""
+PLANTED = "ERROR planted"
+HOSTILE = f"\x1b[2J\x9b31m\x1b]0;owned\x07\rtitle\u202e\u2028\n{PLANTED}"
+FALLEN, ITEM = "n1", f"n2{HOSTILE}"
+
+
+def listing(hours: int) -> list[Row]:
+    views = {FALLEN: 90 + hours if hours != 5 else 1, ITEM: 50 + hours}
+    return [row(key, count, name=f"{HOSTILE} {hours // 4}") for key, count in views.items()]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """Hours with hostile titles and ids: one refused and taken as true, one refused; marks and an open incident."""
+    folder = tmp_path_factory.mktemp("hostile")
+    project = Project(defs=folder / "defs", data=folder)
+    account = Account(project.lake.source("blog"), a_source())
+    with account.lake.writing():
+        for hours in range(14):
+            account.tell(hours, listing(hours))
+        account.tell(14, [row(FALLEN, 2, name=HOSTILE), row(ITEM, 70, name=HOSTILE)])
+        account.correct(5, Choice("lower", (FALLEN,)), reason=HOSTILE)
+        make_mark(account.lake, f"posted {HOSTILE}", by=HOSTILE, made_at=at(40), at=at(3), item_id=FALLEN)
+    with project.lake.project.sending():
+        Book(project.lake.project).open(Trouble("blog", Cause.REFUSED, at(14), at(14), HOSTILE, "Look."), at(14))
+    attributes = {"source": "blog", "platform": {"kind": "note", "session_cookie": "planted"}, "end": "2026-11-01T14"}
+    file = project.defs / "blog" / "defs.yaml"
+    file.parent.mkdir(parents=True)
+    file.write_text(yaml.safe_dump({"type": "pipeline.components.CounterSource", "attributes": attributes}))
+    return project
+
+
+def said(project: Project, capfd: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """Everything that a command prints, the end that `main` gives it included."""
+    environment = {"RATCHET_DATA": str(project.data), "RATCHET_DEFS": str(project.defs), "COLUMNS": "200"}
+    done = CliRunner().invoke(cli.cli, list(arguments), env=environment)
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        cli._explain(done.exception, None)
+    return done.output + "".join(capfd.readouterr())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("status",), "lower values of n1 accepted by Ada: [2J"),
+        (("status", "--json"), "quarantined_hours"),
+        (("show", "blog"), "posted [2J"),
+        (("show", "blog", FALLEN), "posted [2J"),
+        (("show", "blog", "--json"), "owned"),
+        (("show", "blog", HOSTILE), "has no item of that id"),
+        (("digest", "blog"), "blog, "),
+        (("report", "blog"), "blog.html"),
+        (("mark", "blog", f"seen {HOSTILE}", "--by", HOSTILE), "Marked"),
+        (("mark", "blog", "seen", "--item", HOSTILE), "has no item"),
+        (("correct", "blog", hour(14).key, "--lower", HOSTILE, "--by", "Ada", "--reason", "r"), "Nothing fell of"),
+        (("correct", "blog", HOSTILE, "--accept", "--by", "Ada", "--reason", "r"), "is not an hour"),
+        (("export", "blog", "-o", "-", "--format", "jsonl"), "owned"),
+        (("source", "check", "blog", "--offline"), "good"),
+        (("collect", HOSTILE), "There is no source called"),
+        (("verify", "blog"), "files are sound"),
+    ],
+    ids=lambda value: None if isinstance(value, str) else "-".join(value)[:24].encode("ascii", "ignore").decode(),
+)
+def test_nothing_in_what_a_command_prints_is_obeyed_by_a_terminal(
+    made: Project, capfd: pytest.CaptureFixture[str], arguments: tuple[str, ...], words: str
+) -> None:
+    found = said(made, capfd, *arguments)
+    assert words in found
+    assert OBEYED.search(found) is None
+    assert PLANTED not in found.splitlines()
+
+
+def test_a_name_on_the_disk_is_not_obeyed_either(made: Project, capfd: pytest.CaptureFixture[str]) -> None:
+    stray = made.lake.source("blog").root / RAW / "month=2026-11" / f"stray{HOSTILE.replace('/', '')}.zst"
+    stray.touch()
+    try:
+        found = said(made, capfd, "verify", "blog")
+    finally:
+        stray.unlink()
+    assert "stray [2J" in found
+    assert OBEYED.search(found) is None
+
+
+def test_an_error_of_any_kind_is_printed_without_its_escapes(capfd: pytest.CaptureFixture[str]) -> None:
+    for error in (Refused(HOSTILE, "Wait."), ValueError(HOSTILE)):
+        cli._explain(error, None)
+        assert OBEYED.search("".join(capfd.readouterr())) is None
+
+
+def test_a_title_writes_no_line_of_its_own_into_the_log_of_a_run(blog: Blog) -> None:
+    views = {FALLEN: 90, "n2": 80}
+    blog.sandbox.listing = lambda: [Article(key, HOSTILE, MOMENT, count, 0, 0) for key, count in views.items()]
+    assert blog.capture().success
+    views[FALLEN] = 1
+    assert blog.capture(MOMENT.replace(hour=MOMENT.hour + 1)).blocked
+    (run, *_) = blog.instance.get_runs(limit=1)
+    logged = [entry.user_message for entry in blog.instance.all_logs(run.run_id)]
+    logged += [str(entry.dagster_event.message) for entry in blog.instance.all_logs(run.run_id) if entry.dagster_event]
+    [capture] = blog.lake.refused()
+    reason = decode(blog.lake.quarantine(capture), Quarantine).reason
+    assert "owned" in reason
+    for text in [*logged, reason]:
+        assert OBEYED.search(text) is None
+        assert PLANTED not in text.splitlines()
+
+
+def test_dev_names_every_source_and_says_which_are_simulated() -> None:
+    shop = a_source(name="a_longer_name", simulated=True)
+    assert addresses([a_source(), shop], 3001) == [
+        "blog           http://127.0.0.1:3001/locations/__repository__@pipeline/asset-groups/blog/lineage",
+        "a_longer_name  http://127.0.0.1:3001/locations/__repository__@pipeline/asset-groups/a_longer_name/lineage"
+        "  (simulated)",
+    ]
