@@ -1,9 +1,6 @@
-"""The one HTTP client: how pages are asked for, paced, retried, bounded and told apart.
+"""The one HTTP client: how pages are asked for, paced, tried again and bounded.
 
-What a failing answer means is decided here for every platform alike. An answer that never
-arrived is a TransportFault and tried again where that can help; a session that the platform no
-longer accepts is a DeadSession and never tried again; a body that arrived belongs to the capture,
-and what is wrong inside it is for the checks. What pages hold is the adapters' subject.
+What an answer means, `answers` says for every platform alike; what pages hold is the adapters' subject.
 """
 
 from __future__ import annotations
@@ -14,7 +11,6 @@ import logging
 import re
 import ssl
 import threading
-import time
 from collections.abc import Callable, Container, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -22,34 +18,23 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cache
 from http import HTTPStatus
-from typing import NoReturn
 from urllib.parse import urlsplit
 
 import httpx
 import stamina
 import stamina.instrumentation
 
-from pipeline.core.errors import ConfigError, DeadSession, TransportFault
+from pipeline.core.errors import ConfigError, TransportFault
+from pipeline.platforms.answers import Room, beginning, is_html, meaning, named_faults, no_data, read
 from pipeline.platforms.pacing import LONGEST_WAIT_SECONDS, TokenBucket, bucket_of, exhausted_for, retry_after
 from pipeline.platforms.protocol import CutShort, Page, Platform, Request, Unreadable
 
 ATTEMPTS = 4
-PAGE_TIMEOUTS = 3
-"""How many times the platform's timeout the body of one page may take to arrive, however steadily it drips."""
-FAULT_BYTES = 65_536
-"""How much is read of an answer that is no page: enough for its platform to say what is wrong."""
-UNPACKED = ("", "identity", "gzip", "deflate")
-"""Encodings of a body that are read, although none is asked for: a piece of the wire grows by a thousand at most.
-
-Packed twice it grows by a million, before anybody can count what arrived.
-"""
 
 _KEPT_HEADERS = re.compile(
     r"content-type|date|etag|last-modified|link|retry-after|total-count"
     r"|(x-)?rate-?limit(-[a-z]+)?|rate-(limit|remaining|reset)"
 )
-_LOGIN_PATH = re.compile(r"(?<![a-z])(log[-_]?in|sign[-_]?in|sessions?|o?auth)(?![a-z])", re.IGNORECASE)
-_HTML_START = re.compile(rb"(\xef\xbb\xbf)?\s*<")
 
 _log = logging.getLogger(__name__)
 # At level DEBUG httpcore writes every header that arrives, a renewed session cookie among them.
@@ -92,7 +77,7 @@ def fetch_pages(
     no capture either. Raises ConfigError when the credential cannot be sent at all.
     """
     with (
-        _connect(platform, now, remembered, _Room(max_bytes), retry) as connection,
+        _connect(platform, now, remembered, Room(max_bytes), retry) as connection,
         closing(platform.ask(known)) as asking,
     ):
         seen: set[tuple[str, bytes]] = set()
@@ -122,7 +107,7 @@ def fetch_pages(
 
 @contextmanager
 def _connect(
-    platform: Platform, now: Callable[[], datetime], remembered: Remembered, room: _Room, retry: bool
+    platform: Platform, now: Callable[[], datetime], remembered: Remembered, room: Room, retry: bool
 ) -> Iterator[_Connection]:
     headers = {
         "User-Agent": "ratchet/0.1",
@@ -169,27 +154,13 @@ def _trusted() -> ssl.SSLContext:
     return httpx.create_ssl_context(trust_env=False)
 
 
-@dataclass
-class _Room:
-    """The bytes that a capture may still have, shared by the pages that arrive at once."""
-
-    left: int
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def take(self, size: int) -> bool:
-        """False where that was more than there was."""
-        with self._lock:
-            self.left -= size
-            return self.left >= 0
-
-
 @dataclass(frozen=True)
 class _Connection:
     client: httpx.Client
     platform: Platform
     now: Callable[[], datetime]
     remembered: Remembered
-    room: _Room
+    room: Room
     bucket: TokenBucket
     retry: bool
     abandoned: threading.Event = field(default_factory=threading.Event)
@@ -225,7 +196,7 @@ class _Connection:
         if secret := self.platform.secret_params():
             sent.url = sent.url.copy_merge_params(secret)
         self.bucket.take(host)
-        with self._named_faults(where):
+        with named_faults(where, self.platform.timeout):
             response = self.client.send(sent, stream=True)
             with closing(response):
                 return self._page(response, request, where, f"GET {target}", old)
@@ -251,14 +222,15 @@ class _Connection:
             still = replace(old, headers={**old.headers, **headers}, fetched_at=now, credential_expires=expires)
             return replace(still, unchanged_since=standing), self.room.take(len(old.body))
         is_page = status == HTTPStatus.OK or (request.optional and status == HTTPStatus.NOT_FOUND)
-        body, whole = self._read(response, where) if is_page else (self._beginning(response), True)
+        timeout = self.platform.timeout
+        body, whole = read(response, where, timeout, self.room) if is_page else (beginning(response, timeout), True)
         page = Page(line, status, headers, now, body, credential_expires=expires)
         if (fault := self.platform.fault(page)) is not None:
             raise fault
         if not is_page:
-            self._judge(response, where)
-        if status == HTTPStatus.OK and (_is_html(response) or _HTML_START.match(body)):
-            self._html(where)
+            raise meaning(response, where, self.platform.login_hint, now)
+        if status == HTTPStatus.OK and is_html(response, body):
+            raise no_data(where, self.platform.login_hint)
         return page, whole
 
     def _heed_limits(self, headers: dict[str, str], now: datetime) -> None:
@@ -266,101 +238,6 @@ class _Connection:
         pause = retry_after(headers, now) if "retry-after" in headers else exhausted_for(headers, now)
         if pause is not None:
             self.bucket.shut(pause)
-
-    @contextmanager
-    def _named_faults(self, where: str) -> Iterator[None]:
-        """Names what went wrong on the wire. The cause is left out: it can quote what was sent."""
-        try:
-            yield
-        except httpx.TimeoutException:
-            raise TransportFault(f"{where} did not answer within {self.platform.timeout:g} s") from None
-        except httpx.ConnectError as error:
-            raise TransportFault(f"{where} could not be reached: {error}") from None
-        except httpx.RemoteProtocolError:
-            raise TransportFault(f"{where} broke off before its answer was complete") from None
-        except httpx.DecodingError:
-            raise TransportFault(f"{where} sent a compressed body that does not unpack") from None
-        except httpx.TransportError as error:
-            raise TransportFault(f"{where} lost the connection ({type(error).__name__})") from None
-
-    def _judge(self, response: httpx.Response, where: str) -> NoReturn:
-        """Raises what an answer without a page means, on any platform."""
-        status = response.status_code
-        again = retry_after(response.headers, self.now())
-        if status == 401:
-            raise DeadSession(
-                f"{where} answered 401: the credential is missing, wrong or has expired",
-                self.platform.login_hint,
-                status=status,
-            )
-        if status == 403 and again is None:
-            raise DeadSession(
-                f"{where} answered 403: the credential is known and may not read this",
-                self.platform.login_hint,
-                status=status,
-            )
-        if response.has_redirect_location and _is_login(response.headers["location"]):
-            raise DeadSession(
-                f"{where} answered {status} with a redirect to its login page",
-                self.platform.login_hint,
-                status=status,
-            )
-        words = httpx.codes.get_reason_phrase(status) or "a status without a name"
-        if response.is_redirect:
-            words = "a redirect, which is not followed"
-        if status in (403, 429) and again is not None:
-            words = f"its limit is used up for {again:.0f} s"
-        raise TransportFault(f"{where} answered {status} ({words})", status=status, retry_after=again)
-
-    def _html(self, where: str) -> NoReturn:
-        raise DeadSession(
-            f"{where} answered 200 with an HTML page where data was due, as platforms do without a session",
-            self.platform.login_hint,
-            status=200,
-        )
-
-    def _read(self, response: httpx.Response, where: str) -> tuple[bytes, bool]:
-        """The body, or the beginning of it where it is longer than the room that is left, and whether it is whole."""
-        if (encoding := _encoding(response)) not in UNPACKED:
-            what = f"{where} sent a body in the encoding {encoding[:50]!r}, which was not asked for"
-            raise TransportFault(what, status=response.status_code)
-        body = bytearray()
-        started, longest = time.monotonic(), PAGE_TIMEOUTS * self.platform.timeout
-        try:
-            for chunk in response.iter_bytes():
-                body += chunk
-                if not self.room.take(len(chunk)):
-                    return bytes(body[: self.room.left]), False
-                if time.monotonic() - started > longest:
-                    raise TransportFault(f"{where} did not finish its page within {longest:g} s")
-        except (TransportFault, httpx.TransportError):
-            self.room.take(-len(body))  # the page will be asked for again
-            raise
-        return bytes(body), True
-
-    def _beginning(self, response: httpx.Response) -> bytes:
-        body = bytearray()
-        started = time.monotonic()
-        for chunk in response.iter_bytes() if _encoding(response) in UNPACKED else ():
-            body += chunk
-            if len(body) >= FAULT_BYTES or time.monotonic() - started > self.platform.timeout:
-                break
-        return bytes(body[:FAULT_BYTES])
-
-
-def _encoding(response: httpx.Response) -> str:
-    return str(response.headers.get("content-encoding", "")).strip().lower()
-
-
-def _is_html(response: httpx.Response) -> bool:
-    return str(response.headers.get("content-type", "")).strip().lower().startswith("text/html")
-
-
-def _is_login(location: str) -> bool:
-    try:
-        return _LOGIN_PATH.search(urlsplit(location).path) is not None
-    except ValueError:
-        return False
 
 
 def _wait_before_retry(error: Exception) -> bool | float:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import stamina
 
-from pipeline.platforms import client, pacing
+from pipeline.platforms import answers, client, pacing
 from pipeline.platforms.client import fetch_pages
 from pipeline.platforms.note import Note
 from pipeline.platforms.protocol import Page
@@ -88,7 +88,7 @@ class Clock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """The pace and the real back-off of the client, written down instead of waited for."""
     frozen = Clock()
-    monkeypatch.setattr(client, "time", frozen)
+    monkeypatch.setattr(answers, "time", frozen)
     monkeypatch.setattr(pacing, "time", frozen)
     monkeypatch.setattr("tenacity.nap.time", frozen)
     stamina.set_testing(False)

@@ -11,7 +11,7 @@ import pytest
 import stamina
 
 from pipeline.core.errors import ConfigError, DeadSession, TransportFault
-from pipeline.platforms import client
+from pipeline.platforms import answers, client
 from pipeline.platforms.note import Note
 from pipeline.sandbox.faults import (
     HTML_PAGE,
@@ -64,7 +64,7 @@ def test_a_host_that_can_be_none_is_a_mistake_in_the_yaml(note: Note, fetch: Fet
 def test_a_page_that_drips_for_ever_is_given_up(
     sandbox: NoteSandbox, fetch: Fetch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client, "time", Clock(step=client.PAGE_TIMEOUTS * 5 + 1))
+    monkeypatch.setattr(answers, "time", Clock(step=answers.PAGE_TIMEOUTS * 5 + 1))
     sandbox.fail_next(*[Drip(pause=0.001)] * 4)
     with pytest.raises(TransportFault, match="did not finish its page within 15 s"):
         fetch()

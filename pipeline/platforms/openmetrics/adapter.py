@@ -24,16 +24,16 @@ counted how. An item's ``published_at`` is the beginning of its first epoch, whe
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Container, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import ClassVar, Literal
 
-import msgspec
 from pydantic import Field, SecretStr, model_validator
 
-from pipeline.core.errors import ConfigError, LakeFault
+from pipeline.core.errors import ConfigError
 from pipeline.core.model import Policy, Trend
+from pipeline.platforms.feed.carried import sound_state
 from pipeline.platforms.openmetrics.carried import carried as state_of
 from pipeline.platforms.openmetrics.settings import Settings
 from pipeline.platforms.openmetrics.spool import SUFFIX, scraping
@@ -124,19 +124,19 @@ class OpenMetrics(Settings, Feed, frozen=True):
                 "Nothing is kept between the hours of a source of the kind openmetrics without a spool.",
                 "Write 'spool: FOLDER' under its platform, and run: ratchet scrape SOURCE",
             )
-        from pipeline.platforms.points import spool
+        from pipeline.platforms.feed import spool
 
         if not self.spool.exists():
             return iter(())
-        with _sound_state():
+        with sound_state("series"):
             positions = state_of(carried.get(SCRAPING)).positions
         return spool.read_on(self.spool, positions, max_pages=max_pages, max_bytes=max_bytes, now=now, suffix=SUFFIX)
 
     def tidy(self, accepted: Carried, now: datetime) -> None:
         if self.spool is not None:
-            from pipeline.platforms.points import spool
+            from pipeline.platforms.feed import spool
 
-            with _sound_state():
+            with sound_state("series"):
                 positions = state_of(accepted.get(SCRAPING)).positions
             spool.tidy(self.spool, positions, now - timedelta(days=self.keep_days))
 
@@ -150,7 +150,7 @@ class OpenMetrics(Settings, Feed, frozen=True):
         latest: datetime,
         by_minute: Collection[str] = (),
     ) -> Folded:
-        with _sound_state():
+        with sound_state("series"):
             return counted(
                 self,
                 pages,
@@ -167,7 +167,7 @@ class OpenMetrics(Settings, Feed, frozen=True):
         return frozenset(("total", *self.counters, "scrapes", "refused", "failed"))
 
     def minutes(self, carried: Carried) -> Minutes:
-        with _sound_state():
+        with sound_state("series"):
             return state_of(carried.get(SCRAPING)).gains
 
     @property
@@ -175,17 +175,5 @@ class OpenMetrics(Settings, Feed, frozen=True):
         return frozenset(("value", *self.gauges))
 
     def levels(self, carried: Carried) -> Levels:
-        with _sound_state():
+        with sound_state("series"):
             return state_of(carried.get(SCRAPING)).levels
-
-
-@contextmanager
-def _sound_state() -> Iterator[None]:
-    """The state is written by Ratchet alone: one that cannot be read is a damaged lake."""
-    try:
-        yield
-    except msgspec.DecodeError as fault:
-        raise LakeFault(
-            f"What the last accepted snapshot remembers of its series cannot be read: {fault}",
-            "Restore the file from a backup, or run: ratchet verify",
-        ) from None

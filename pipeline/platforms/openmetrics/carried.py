@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
-
 import msgspec
 
-_T = TypeVar("_T")
+from pipeline.platforms.feed.carried import Minutes, Paired, encoder, paired, since, unpaired
+
 Minute = tuple[int, int]
 """Of a value: its lowest and its highest in a minute."""
 
@@ -33,17 +32,16 @@ class Carried(msgspec.Struct):
     last: int | None = None
     series: dict[str, Series] = {}
     bounded: set[str] = set()
-    gains: dict[str, dict[str, dict[int, int]]] = {}
-    levels: dict[str, dict[str, dict[int, Minute]]] = {}
+    gains: Minutes[int] = {}
+    levels: Minutes[Minute] = {}
 
     def forget_minutes(self, before: int) -> None:
-        self.gains = _since(self.gains, before)
-        self.levels = _since(self.levels, before)
+        self.gains = since(self.gains, before)
+        self.levels = since(self.levels, before)
 
     def encoded(self) -> bytes:
-        """The same bytes for the same content: names in order, minutes as pairs in order."""
-        return _encoder.encode(
-            [self.positions, self.last, self.series, self.bounded, _paired(self.gains), _paired(self.levels)]
+        return encoder.encode(
+            [self.positions, self.last, self.series, self.bounded, paired(self.gains), paired(self.levels)]
         )
 
 
@@ -52,10 +50,9 @@ _Stored = tuple[
     int | None,
     dict[str, Series],
     set[str],
-    dict[str, dict[str, list[tuple[int, int]]]],
-    dict[str, dict[str, list[tuple[int, Minute]]]],
+    Paired[int],
+    Paired[Minute],
 ]
-_encoder = msgspec.msgpack.Encoder(order="deterministic")
 _decoder = msgspec.msgpack.Decoder(_Stored)
 
 
@@ -64,21 +61,4 @@ def carried(stored: bytes | None) -> Carried:
     if not stored:
         return Carried()
     positions, last, series, bounded, gains, levels = _decoder.decode(stored)
-    return Carried(positions, last, series, bounded, _unpaired(gains), _unpaired(levels))
-
-
-def _paired(told: dict[str, dict[str, dict[int, _T]]]) -> dict[str, dict[str, list[tuple[int, _T]]]]:
-    return {item: {name: sorted(of.items()) for name, of in found.items()} for item, found in told.items()}
-
-
-def _unpaired(told: dict[str, dict[str, list[tuple[int, _T]]]]) -> dict[str, dict[str, dict[int, _T]]]:
-    return {item: {name: dict(of) for name, of in found.items()} for item, found in told.items()}
-
-
-def _since(told: dict[str, dict[str, dict[int, _T]]], before: int) -> dict[str, dict[str, dict[int, _T]]]:
-    kept = {
-        item: {name: {m: value for m, value in minutes.items() if m >= before} for name, minutes in found.items()}
-        for item, found in told.items()
-    }
-    kept = {item: {name: minutes for name, minutes in found.items() if minutes} for item, found in kept.items()}
-    return {item: found for item, found in kept.items() if found}
+    return Carried(positions, last, series, bounded, unpaired(gains), unpaired(levels))

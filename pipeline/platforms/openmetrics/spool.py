@@ -1,7 +1,7 @@
 """The spool of a collector: what it scraped between the captures, a record each, for the capture and the watcher.
 
 A record is a line, its line break first: a CRC-32 of eight digits, a space, and JSON. That is the format in which
-ratchet-points keeps events, so what a ``kill -9`` leaves is read by `points.spool` and judged by `points.pages`.
+ratchet-points keeps events, so what a ``kill -9`` leaves is read by `feed.spool` and judged by `feed.pages`.
 Segments are named by the time at which they were begun, never twice. Nothing is synced: a power cut costs the last
 scrapes, and the numbers in them stand in the next one too.
 """
@@ -21,7 +21,7 @@ from pathlib import Path
 import msgspec
 
 from pipeline.core.errors import LakeFault, SourceBusy
-from pipeline.platforms.points.event import EVENT_LIMIT
+from pipeline.platforms.feed.pages import RECORD_LIMIT
 from pipeline.platforms.protocol import Page, Unreadable
 
 SUFFIX = ".scrapes"
@@ -135,8 +135,8 @@ class SpoolWriter:
     def append(self, record: Record) -> None:
         """One write, so that a kill leaves all of a record or a torn one. Raises LakeFault."""
         text = msgspec.json.encode(record)
-        if len(text) > EVENT_LIMIT:
-            words = f"an answer of {len(text):,} bytes does not fit into the spool, which takes {EVENT_LIMIT:,}"
+        if len(text) > RECORD_LIMIT:
+            words = f"an answer of {len(text):,} bytes does not fit into the spool, which takes {RECORD_LIMIT:,}"
             text = msgspec.json.encode(Record(record.at, failed=words))
         try:
             segment = self._room_for(record.at)

@@ -15,21 +15,19 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
 
 from pipeline.core.text import legible
+from pipeline.platforms.feed.counting import MINUTES_KEPT, Refusals, columns
+from pipeline.platforms.feed.pages import END, Record, end_of, records, stretch_of
 from pipeline.platforms.openmetrics.carried import Carried, Series, carried
 from pipeline.platforms.openmetrics.exposition import LARGEST, Sample, scaled
 from pipeline.platforms.openmetrics.gains import Gain, gained, microseconds
 from pipeline.platforms.openmetrics.settings import Settings
 from pipeline.platforms.openmetrics.spool import decoded
-from pipeline.platforms.points.pages import END, Record, end_of, records, stretch_of
-from pipeline.platforms.protocol import ITEM_FIELDS, Columns, Counted, Folded, Page, Unreadable
+from pipeline.platforms.protocol import Counted, Folded, Page, Unreadable
 
 SCRAPING = "scraping"
 SUM = "sum:"
-EVIDENCE_ROWS, _EVIDENCE_LENGTH = 1_000, 2_000
-_MINUTES_KEPT = 10
 _JITTER = 1_000_000
 _MINUTE = 60_000_000
 
@@ -93,15 +91,14 @@ class _Tally:
         self._settings, self._state, self._by_minute = settings, state, by_minute
         self._latest = microseconds(latest)
         # The minute of the last scrape was not over when it was judged.
-        kept = microseconds(captured_at) // _MINUTE - _MINUTES_KEPT
+        kept = microseconds(captured_at) // _MINUTE - MINUTES_KEPT
         state.forget_minutes(kept if state.last is None else min(kept, state.last // _MINUTE))
         self._counts: dict[str, dict[str, int]] = {item: dict(counts) for item, counts in before.items()}
         self._gauges = {"value", *settings.gauges}
         self._valued = {item for item, counts in before.items() if not self._gauges.isdisjoint(counts)}
         self._began: dict[str, datetime] = {}
         self._summed: dict[str, set[str]] = {name: set() for name in settings.counters}
-        self._rows: list[dict[str, Any]] = []
-        self._refused = 0
+        self._refusals = Refusals()
         self.problems: list[str] = []
         self._scraping = self._counts.setdefault(SCRAPING, {})
 
@@ -127,8 +124,8 @@ class _Tally:
             self._refuse("a capture that was refused", 0, str(fault), page.body, microseconds(page.fetched_at))
             return
         if is_last:
-            self._rows += [{"place": "the answer", "position": 0, "reason": r, "event": i} for i, r in scrape.left_out]
-            self._refused += len(scrape.left_out)
+            for item, reason in scrape.left_out:
+                self._refusals.add("the answer", 0, reason, item.encode("utf-8", "backslashreplace"))
         self._count(scrape)
 
     def _add_spooled(self, page: Page) -> None:
@@ -160,19 +157,13 @@ class _Tally:
             self._refuse(place, found.position, str(fault), body, at)
 
     def _end(self, page: Page) -> None:
-        places = end_of(page).places
-        self._scraping["behind"] = sum(max(0, reach.end - reach.next) for reach in places.values())
-        # A place that is gone never comes back: names of segments are never given twice.
-        self._state.positions = {
-            name: max(self._state.positions.get(name, 0), reach.next) for name, reach in places.items()
-        }
+        end = end_of(page)
+        self._scraping["behind"] = end.behind
+        self._state.positions = end.positions(self._state.positions)
 
     def _refuse(self, place: str, position: int, reason: str, body: bytes, at: int) -> None:
-        self._refused += 1
         self._gain(SCRAPING, "refused", 1, at, at)
-        if len(self._rows) < EVIDENCE_ROWS:
-            text = body[:_EVIDENCE_LENGTH].decode("utf-8", "backslashreplace")
-            self._rows.append({"place": place, "position": position, "reason": reason, "event": text})
+        self._refusals.add(place, position, reason, body)
 
     # One answer ------------------------------------------------------------------------------
 
@@ -300,19 +291,12 @@ class _Tally:
         over = [item for item, counts in self._counts.items() if any(n > LARGEST for n in counts.values())]
         self.problems += [f"{legible(item, 200)} is larger than a counter can hold" for item in over[:1]]
         return Folded(
-            self._columns(counters),
+            columns(self._counts, counters, {item: self._title(item) for item in self._counts}, self._began),
             {SCRAPING: self._state.encoded()},
-            tuple(self._rows[:EVIDENCE_ROWS]),
-            self._refused,
+            self._refusals.rows,
+            self._refusals.count,
             tuple(self.problems),
         )
-
-    def _columns(self, counters: list[str]) -> Columns:
-        items = sorted(self._counts)
-        columns: Columns = {name: [None] * len(items) for name in ITEM_FIELDS}
-        columns |= {"item_id": items, "title": [self._title(item) for item in items]}
-        columns["published_at"] = [self._began.get(item) for item in items]
-        return columns | {counter: [self._counts[item].get(counter) for item in items] for counter in counters}
 
     def _title(self, item: str) -> str:
         if item == SCRAPING:

@@ -22,17 +22,15 @@ An item's ``published_at`` is the time of its first event.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import ClassVar, Literal
 
-import msgspec
 from pydantic import Field, model_validator
 
-from pipeline.core.errors import LakeFault
 from pipeline.core.model import Policy, Trend
+from pipeline.platforms.feed.carried import sound_state
 from pipeline.platforms.points.carried import carried as state_of
 from pipeline.platforms.points.carried import positions_in
 from pipeline.platforms.points.settings import ConversionSpec, EventSpec, PlainName, PointName, Settings, TopicSpec
@@ -40,6 +38,7 @@ from pipeline.platforms.points.tally import READING, counted
 from pipeline.platforms.protocol import Carried, Counted, Feed, Folded, Minutes, Page
 
 _GROWS = Policy(Trend.NEVER_DECREASES)
+_SUFFIX = ".points"
 
 
 class Points(Feed, frozen=True):
@@ -89,12 +88,14 @@ class Points(Feed, frozen=True):
     def read_on(
         self, carried: Carried, *, max_pages: int, max_bytes: int, now: Callable[[], datetime]
     ) -> Iterator[Page]:
-        with _sound_state():
+        with sound_state("points"):
             positions = positions_in(carried.get(READING))
         if self.spool is not None:
-            from pipeline.platforms.points import spool
+            from pipeline.platforms.feed import spool
 
-            return spool.read_on(self.spool, positions, max_pages=max_pages, max_bytes=max_bytes, now=now)
+            return spool.read_on(
+                self.spool, positions, max_pages=max_pages, max_bytes=max_bytes, now=now, suffix=_SUFFIX
+            )
         from pipeline.platforms.points import topic
 
         assert self.kafka is not None  # noqa: S101 - one of the two, says the validator
@@ -102,9 +103,9 @@ class Points(Feed, frozen=True):
 
     def tidy(self, accepted: Carried, now: datetime) -> None:
         if self.spool is not None and self.keep_days is not None:
-            from pipeline.platforms.points import spool
+            from pipeline.platforms.feed import spool
 
-            with _sound_state():
+            with sound_state("points"):
                 positions = positions_in(accepted.get(READING))
             spool.tidy(self.spool, positions, now - timedelta(days=self.keep_days))
 
@@ -118,7 +119,7 @@ class Points(Feed, frozen=True):
         latest: datetime,
         by_minute: Collection[str] = (),
     ) -> Folded:
-        with _sound_state():
+        with sound_state("points"):
             return counted(
                 self._settings,
                 pages,
@@ -138,17 +139,5 @@ class Points(Feed, frozen=True):
         )
 
     def minutes(self, carried: Carried) -> Minutes:
-        with _sound_state():
+        with sound_state("points"):
             return state_of(carried.get(READING)).minutes
-
-
-@contextmanager
-def _sound_state() -> Iterator[None]:
-    """The state is written by Ratchet alone: one that cannot be read is a damaged lake."""
-    try:
-        yield
-    except msgspec.DecodeError as fault:
-        raise LakeFault(
-            f"What the last accepted snapshot remembers of its points cannot be read: {fault}",
-            "Restore the file from a backup, or run: ratchet verify",
-        ) from None

@@ -14,15 +14,15 @@ import re
 from bisect import bisect_right
 from datetime import datetime
 from hashlib import blake2b
-from typing import TypeVar
 
 import msgspec
+
+from pipeline.platforms.feed.carried import Minutes, Paired, encoder, paired, since, unpaired
 
 SEEN_DAYS = 8
 MOST_RUNS = 50_000
 _MOST_STRETCHES = 2_000
 _DIGEST = 8
-_T = TypeVar("_T")
 _NUMBERED = re.compile(r"(.+)-(\d{1,15})", re.ASCII | re.DOTALL)
 
 
@@ -77,7 +77,7 @@ class Carried(msgspec.Struct):
     runs: dict[bytes, Run] = {}
     distinct: dict[str, dict[str, set[bytes]]] = {}
     passages: dict[str, dict[bytes, Passage]] = {}
-    minutes: dict[str, dict[str, dict[int, int]]] = {}
+    minutes: Minutes[int] = {}
 
     def is_new(self, source: str, identifier: str, now: datetime) -> bool:
         """Whether this event was not seen before, which it then was."""
@@ -104,27 +104,17 @@ class Carried(msgspec.Struct):
 
     def forget_minutes(self, before: int) -> None:
         """Forget the counts of minutes before this one; events that arrive later still begin at nothing there."""
-        for found in self.minutes.values():
-            for name, counts in found.items():
-                found[name] = {minute: count for minute, count in counts.items() if minute >= before}
-        kept = {item: {name: c for name, c in found.items() if c} for item, found in self.minutes.items()}
-        self.minutes = {item: found for item, found in kept.items() if found}
+        self.minutes = since(self.minutes, before)
 
     def encoded(self) -> bytes:
-        """Deterministic: maps and sets are written in order, but for ``runs``, whose order says something."""
-        return _encoder.encode(
+        """What is a list here is in order: that of ``runs`` says something."""
+        return encoder.encode(
             [
-                dict(sorted(self.positions.items())),
+                self.positions,
                 list(self.runs.items()),
-                {
-                    item: {key: b"".join(sorted(found[key])) for key in sorted(found)}
-                    for item, found in _ordered(self.distinct)
-                },
-                {name: sorted(found.items()) for name, found in _ordered(self.passages)},
-                {
-                    item: {name: sorted(found[name].items()) for name in sorted(found)}
-                    for item, found in _ordered(self.minutes)
-                },
+                {item: {key: b"".join(sorted(seen[key])) for key in seen} for item, seen in self.distinct.items()},
+                {name: sorted(found.items()) for name, found in self.passages.items()},
+                paired(self.minutes),
             ]
         )
 
@@ -134,14 +124,9 @@ _Stored = tuple[
     list[tuple[bytes, Run]],
     dict[str, dict[str, bytes]],
     dict[str, list[tuple[bytes, Passage]]],
-    dict[str, dict[str, list[tuple[int, int]]]],
+    Paired[int],
 ]
-_encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(_Stored)
-
-
-def _ordered(found: dict[str, _T]) -> list[tuple[str, _T]]:
-    return sorted(found.items())
 
 
 def carried(stored: bytes | None) -> Carried:
@@ -154,7 +139,7 @@ def carried(stored: bytes | None) -> Carried:
         dict(runs),
         {item: {key: set(_cut(joined)) for key, joined in found.items()} for item, found in distinct.items()},
         {name: dict(found) for name, found in passages.items()},
-        {item: {name: dict(counts) for name, counts in found.items()} for item, found in minutes.items()},
+        unpaired(minutes),
     )
 
 

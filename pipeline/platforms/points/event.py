@@ -13,8 +13,6 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-EVENT_LIMIT = 1024 * 1024
-"""The largest event in bytes; the SDK writes none above 256 KiB."""
 _KEY_MEMBERS = {
     "who": "who",
     "where": "where",

@@ -14,20 +14,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any
 
+from pipeline.platforms.feed.counting import MINUTES_KEPT, Refusals, columns
+from pipeline.platforms.feed.pages import END, Record, Stretch, end_of, records, stretch_of
 from pipeline.platforms.points.carried import Carried, Passage, carried, digest
 from pipeline.platforms.points.event import Event, Refused, amounts, decoded
-from pipeline.platforms.points.pages import END, Record, Stretch, end_of, records, stretch_of
 from pipeline.platforms.points.schema import broken_fields
 from pipeline.platforms.points.settings import ConversionSpec, EventSpec, Settings
-from pipeline.platforms.protocol import ITEM_FIELDS, Columns, Counted, Folded, Page, Unreadable
+from pipeline.platforms.protocol import Counted, Folded, Page, Unreadable
 
 READING = "reading"
 DROPPED = "points.dropped"
-EVIDENCE_ROWS = 1_000
-_EVIDENCE_LENGTH = 2_000
-_MINUTES_KEPT = 10
 _DAY_MS = 86_400_000
 _LARGEST = 2**63 - 1
 _NOTHING = EventSpec()
@@ -68,12 +65,11 @@ class _Tally:
     ) -> None:
         self._settings, self._state, self._now, self._latest = settings, state, captured_at, latest
         self._by_minute = by_minute
-        state.forget_minutes(int(captured_at.timestamp()) // 60 - _MINUTES_KEPT)
+        state.forget_minutes(int(captured_at.timestamp()) // 60 - MINUTES_KEPT)
         self._counts: dict[str, dict[str, int]] = {item: dict(counts) for item, counts in before.items()}
         self._described: dict[str, tuple[str, datetime | None]] = {}
         self._passing: dict[str, list[tuple[int, bool, bool, bytes]]] = {name: [] for name in settings.conversions}
-        self._rows: list[dict[str, Any]] = []
-        self._refused = 0
+        self._refusals = Refusals()
         self.problems: list[str] = []
         self._reading = self._item(READING, "What was read", None)
         for name in settings.events:
@@ -104,16 +100,13 @@ class _Tally:
         self._state.positions[stretch.place] = stretch.next
 
     def _end(self, page: Page) -> None:
-        places = end_of(page).places
-        for name, reach in places.items():
+        end = end_of(page)
+        for name, reach in end.places.items():
             if reach.end < reach.first:
                 self.problems.append(f"{name} ends at {reach.end}, before {reach.first}, up to where it was read")
-        self._add(self._reading, "lost", sum(reach.lost for reach in places.values()))
-        self._reading["behind"] = sum(max(0, reach.end - reach.next) for reach in places.values())
-        # A place that is gone never comes back: names of segments are never given twice.
-        self._state.positions = {
-            name: max(self._state.positions.get(name, 0), reach.next) for name, reach in places.items()
-        }
+        self._add(self._reading, "lost", sum(reach.lost for reach in end.places.values()))
+        self._reading["behind"] = end.behind
+        self._state.positions = end.positions(self._state.positions)
 
     def _add_records(self, stretch: Stretch, found: list[Record]) -> None:
         pending: list[tuple[Record, Event]] = []
@@ -153,11 +146,8 @@ class _Tally:
         return found
 
     def _refuse(self, stretch: Stretch, record: Record, reason: str) -> None:
-        self._refused += 1
         self._add(self._reading, "malformed", 1)
-        if len(self._rows) < EVIDENCE_ROWS:
-            text = record.text[:_EVIDENCE_LENGTH].decode("utf-8", "backslashreplace")
-            self._rows.append({"place": stretch.place, "position": record.position, "reason": reason, "event": text})
+        self._refusals.add(stretch.place, record.position, reason, record.text)
 
     # Events ----------------------------------------------------------------------------------
 
@@ -226,11 +216,13 @@ class _Tally:
         for counter in ("read", "malformed", "duplicates", "dropped", "lost", "behind"):
             self._reading.setdefault(counter, 0)
         self._state.forget(self._now)
+        titles = {item: title for item, (title, _) in self._described.items()}
+        published = {item: since for item, (_, since) in self._described.items()}
         return Folded(
-            self._columns(counters),
+            columns(self._counts, counters, titles, published),
             {READING: self._state.encoded()},
-            tuple(self._rows),
-            self._refused,
+            self._refusals.rows,
+            self._refusals.count,
             tuple(self.problems),
         )
 
@@ -264,13 +256,6 @@ class _Tally:
     def _within_bounds(self, what: str, number: int) -> None:
         if number > self._settings.max_keys:
             self.problems.append(f"{what} has more than {self._settings.max_keys:,} different values: raise max_keys")
-
-    def _columns(self, counters: list[str]) -> Columns:
-        items = sorted(self._counts)
-        described = [self._described.get(item, _KNOWN) for item in items]
-        columns: Columns = {name: [None] * len(items) for name in ITEM_FIELDS}
-        columns |= {"item_id": items, "title": [t for t, _ in described], "published_at": [s for _, s in described]}
-        return columns | {counter: [self._counts[item].get(counter) for item in items] for counter in counters}
 
 
 def _is_partition(stretch: Stretch) -> bool:

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from pipeline.core.errors import ConfigError, DeadSession, TransportFault
-from pipeline.platforms.points.pages import MESSAGES, Reach, Room, Stretch, end_page, message_line, records_page
+from pipeline.platforms.feed.pages import MESSAGES, Reach, Room, Stretch, end_page, message_line, records_page
 from pipeline.platforms.points.settings import TopicSpec
 from pipeline.platforms.protocol import Page
 

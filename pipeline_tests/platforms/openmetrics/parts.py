@@ -8,23 +8,18 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from pipeline.core import history
-from pipeline.core.hours import Hour
-from pipeline.core.lake import VALIDATED, Lake, SourceLake
-from pipeline.core.model import Bounds, Counter, Origin, Rule, Source
-from pipeline.core.observe import RecordedClock, observe
-from pipeline.core.records import RefusedRecords, Report, decode
-from pipeline.core.snapshots import read_table
+from pipeline.core.lake import Lake
+from pipeline.core.model import Rule
 from pipeline.platforms.openmetrics.adapter import OpenMetrics
 from pipeline.platforms.openmetrics.spool import Record, SpoolWriter
 from pipeline.platforms.protocol import Folded, Page
 from pipeline.sandbox.faults import Reply
+from pipeline_tests.platforms.feeding import MOMENT, Fed
 
-MOMENT = datetime(2026, 11, 22, 14, 17, tzinfo=UTC)
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
 
@@ -86,25 +81,15 @@ class Folding:
 
 
 @dataclass
-class Scraped:
-    """A source and its lake, of which the caller holds the lock; its program is at ``url``."""
+class Scraped(Fed):
+    """A source of the kind openmetrics; its program is at ``url``."""
 
-    lake: SourceLake
     platform: OpenMetrics
-    rules: tuple[Rule, ...] = ()
-    bounds: Bounds = field(default_factory=Bounds)
-    notify: tuple[str, ...] = ()
-    origin: Origin = Origin.REPLAY
 
     @classmethod
     def under(cls, folder: Path, url: str, rules: tuple[Rule, ...] = (), **settings: Any) -> Scraped:
         settings = {"spool": str(folder / "spool"), "requests_per_second": 10_000, **settings}
         return cls(Lake(folder / "lake").source("server"), platform(url, **settings), rules)
-
-    @property
-    def source(self) -> Source:
-        counters = tuple(Counter(name, policy, True) for name, policy in self.platform.policies.items())
-        return Source("server", self.platform, counters, self.rules, bounds=self.bounds, notify=self.notify)
 
     def spooled(self, *answers: tuple[float, bytes]) -> None:
         """What a collector kept: seconds after MOMENT, and the answer."""
@@ -114,42 +99,6 @@ class Scraped:
         for at, body in answers:
             writer.append(Record(seconds(at), OPENMETRICS, body=body.decode()))
         writer.close()
-
-    def hour(self, number: int, minute: int = 0) -> bool:
-        """Capture the hour ``number`` hours after MOMENT's and settle it; whether it has a snapshot then."""
-        return self.capture(MOMENT + timedelta(hours=number, minutes=minute))
-
-    def capture(self, moment: datetime) -> bool:
-        hour = Hour.of(moment)
-        with self.lake.writing():
-            observe(self.lake, self.source, hour, RecordedClock(moment, self.origin))
-            history.settle_hour(self.lake, self.source, hour)
-        return self.lake.exists(VALIDATED, hour)
-
-    def rows(self, number: int = 0) -> dict[str, dict[str, Any]]:
-        path = self.lake.path(VALIDATED, Hour.of(MOMENT) + number)
-        return {row["item_id"]: row for row in read_table(path).to_pylist()}
-
-    def counts(self, number: int = 0) -> dict[str, dict[str, int]]:
-        """By item the counters that it has."""
-        return {
-            item: {name: row[name] for name in self.platform.policies if row[name] is not None}
-            for item, row in self.rows(number).items()
-        }
-
-    def report(self, number: int) -> Report:
-        return history.read_report(self.lake, Hour.of(MOMENT) + number)
-
-    def refused_records(self) -> list[RefusedRecords]:
-        return [decode(path, RefusedRecords) for path in sorted((self.lake.root / "refused_records").glob("*.json"))]
-
-    def reasons(self) -> list[str]:
-        """Why the newest capture that was refused was."""
-        return [
-            finding.reason
-            for finding in history.verdict(self.lake, self.source, self.lake.refused()[-1]).findings
-            if not finding.passed
-        ]
 
 
 @dataclass

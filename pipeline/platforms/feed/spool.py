@@ -1,6 +1,6 @@
 """Reading on in a spool: the bytes of its segments from where the last accepted capture ended.
 
-The format is that of ratchet-points (points/README.md): an event is a line, its line break first. Of a segment that
+The format is that of ratchet-points (points/README.md): a record is a line, its line break first. Of a segment that
 somebody still writes, the last line is left for the next time unless its checksum is right.
 """
 
@@ -14,10 +14,9 @@ from datetime import datetime
 from pathlib import Path
 
 from pipeline.core.errors import TransportFault
-from pipeline.platforms.points.pages import SEGMENT, Reach, Room, Stretch, end_page, judged_line, records_page
+from pipeline.platforms.feed.pages import SEGMENT, Reach, Room, Stretch, end_page, judged_line, records_page
 from pipeline.platforms.protocol import Page
 
-SUFFIX = ".points"
 PAGE_BYTES = 1024 * 1024
 
 
@@ -43,9 +42,9 @@ def read_on(
     max_pages: int,
     max_bytes: int,
     now: Callable[[], datetime],
-    suffix: str = SUFFIX,
+    suffix: str,
 ) -> Iterator[Page]:
-    """Pages of events that no accepted capture holds, then the page of the end.
+    """Pages of records that no accepted capture holds, then the page of the end.
 
     ``suffix``: how the names of segments end. What does not fit into ``max_pages`` and ``max_bytes`` is left for the
     next capture. Raises TransportFault where the spool cannot be read.
@@ -107,7 +106,7 @@ def _cut(rest: bytes, is_last: bool, over: bool) -> int:
     last = max(rest.rfind(b"\n"), 0)
     if is_last and (over or judged_line(rest[last + 1 :]) is None):
         return len(rest)
-    # No event is as long as two pages: what is, is judged as what it is.
+    # No record is as long as two pages: what is, is judged as what it is.
     return len(rest) if last == 0 and len(rest) > 2 * PAGE_BYTES else last
 
 

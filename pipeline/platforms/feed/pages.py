@@ -19,9 +19,10 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from pipeline.platforms.points.event import EVENT_LIMIT
 from pipeline.platforms.protocol import Page, Unreadable
 
+RECORD_LIMIT = 1024 * 1024
+"""The largest record in bytes. The SDK of points writes none above 256 KiB."""
 SEGMENT, MESSAGES, END = "application/x-points-segment", "application/x-points-messages", "READ end"
 _REQUEST = re.compile(r"READ (\S+) (\d{1,18}) (\d{1,18})", re.ASCII)
 _CHECKSUM = 9  # eight digits and a space
@@ -58,6 +59,15 @@ class Reach(msgspec.Struct):
 
 class End(msgspec.Struct):
     places: dict[str, Reach]
+
+    @property
+    def behind(self) -> int:
+        """How much of all places did not fit into the capture."""
+        return sum(max(0, reach.end - reach.next) for reach in self.places.values())
+
+    def positions(self, known: Mapping[str, int]) -> dict[str, int]:
+        """Where reading goes on. A place that is gone never comes back: names of segments are never given twice."""
+        return {name: max(known.get(name, 0), reach.next) for name, reach in self.places.items()}
 
 
 class Room:
@@ -123,7 +133,7 @@ def records(page: Page, position: int) -> Iterator[Record]:
 def judged_line(line: bytes) -> str | None:
     """What is wrong with one line of a segment, without its line break; None where its checksum is right."""
     text = line[_CHECKSUM:]
-    if len(text) > EVENT_LIMIT:
+    if len(text) > RECORD_LIMIT:
         return "it is larger than an event can be"
     return None if text and line[:_CHECKSUM] == b"%08x " % zlib.crc32(text) else "its checksum is wrong: it was torn"
 
@@ -156,4 +166,4 @@ def _messages(body: bytes) -> Iterator[Record]:
             raise Unreadable("it holds a line that is no message") from None
         if not isinstance(offset, int):
             raise Unreadable("it holds a message without its offset")
-        yield Record(offset, value, None if len(value) <= EVENT_LIMIT else "it is larger than an event can be")
+        yield Record(offset, value, None if len(value) <= RECORD_LIMIT else "it is larger than an event can be")

@@ -1,0 +1,45 @@
+"""What every feed does alike while it counts: evidence of each refused record, and the columns at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from pipeline.platforms.protocol import ITEM_FIELDS, Columns
+
+MINUTES_KEPT = 10
+EVIDENCE_ROWS = 1_000
+_EVIDENCE_LENGTH = 2_000
+
+
+class Refusals:
+    """How many records were refused, and the first EVIDENCE_ROWS of them with their place, reason and text."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._rows: list[Mapping[str, Any]] = []
+
+    @property
+    def rows(self) -> tuple[Mapping[str, Any], ...]:
+        return tuple(self._rows)
+
+    def add(self, place: str, position: int, reason: str, text: bytes) -> None:
+        self.count += 1
+        if len(self._rows) < EVIDENCE_ROWS:
+            shown = text[:_EVIDENCE_LENGTH].decode("utf-8", "backslashreplace")
+            self._rows.append({"place": place, "position": position, "reason": reason, "event": shown})
+
+
+def columns(
+    counts: Mapping[str, Mapping[str, int]],
+    counters: Sequence[str],
+    titles: Mapping[str, str | None],
+    published: Mapping[str, datetime | None],
+) -> Columns:
+    """Every item in the order of its name. What has no title or time here stays as it is known already."""
+    items = sorted(counts)
+    found: Columns = {name: [None] * len(items) for name in ITEM_FIELDS}
+    found |= {"item_id": items, "title": [titles.get(item) for item in items]}
+    found["published_at"] = [published.get(item) for item in items]
+    return found | {counter: [counts[item].get(counter) for item in items] for counter in counters}

@@ -1,0 +1,45 @@
+"""A module fits in one head, a function on one screen. Exceptions stand here with their reason."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+from pipeline.core.project import ROOT
+
+MODULE, FUNCTION = 300, 50
+LONG_MODULES = {
+    "pipeline/core/history.py": "the fold: its steps, each of an hour, and their order are one thing",
+    "pipeline/core/lake.py": "every path of the lake, and the only code that lists or moves what lies there",
+    "pipeline/platforms/json_api/paging.py": "five ways in which pages follow each other, with the model of each",
+    "pipeline/platforms/openmetrics/tally.py": "one pass over pages, whose steps share what was counted so far",
+}
+
+
+def modules() -> Iterator[Path]:
+    for folder in ("pipeline", "points/src", "docs"):
+        yield from sorted((ROOT / folder).rglob("*.py"))
+
+
+def lengths(module: Path) -> Iterator[tuple[str, int]]:
+    """Of each function, in lines without its docstring."""
+    for found in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+        if isinstance(found, ast.FunctionDef | ast.AsyncFunctionDef):
+            first = found.body[0]
+            told = first.end_lineno - first.lineno + 1 if ast.get_docstring(found) is not None else 0
+            yield found.name, found.end_lineno - found.lineno + 1 - told
+
+
+def test_long_modules_are_listed_with_a_reason_and_no_others_are() -> None:
+    long = {
+        path.relative_to(ROOT).as_posix() for path in modules() if path.read_text(encoding="utf-8").count("\n") > MODULE
+    }
+    assert long == LONG_MODULES.keys()
+
+
+def test_no_function_is_longer_than_a_screen() -> None:
+    long = [
+        f"{path.relative_to(ROOT)}: {name}" for path in modules() for name, lines in lengths(path) if lines > FUNCTION
+    ]
+    assert long == []
