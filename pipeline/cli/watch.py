@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-import threading
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -47,20 +47,23 @@ def command(source: str, once: bool) -> None:
 
 
 def _watch(look: Callable[[], list[Delivery]]) -> None:
-    """Look for ever; what stands in the way is said once and tried again, more and more seldom."""
-    pause, said = threading.Event(), ""
-    wait, told_to_end = _SECONDS, False
+    """Look for ever; what stands in the way is said once and tried again, more and more seldom.
+
+    Asked to end, it ends between two looks: what a handler raises in the midst of a library is swallowed, or leaves a
+    thread that nobody ends. Asked twice, it ends at once.
+    """
+    said, wait = "", _SECONDS
+    is_waiting = told_to_end = False
 
     def end(*_: object) -> None:
         nonlocal told_to_end
+        if is_waiting or told_to_end:
+            raise KeyboardInterrupt
         told_to_end = True
-        raise KeyboardInterrupt
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, end)
     while True:
-        if told_to_end:  # while a message went out: libraries swallow what a handler raises in their midst
-            raise KeyboardInterrupt
         try:
             say_messages(look())
         except ConfigError:
@@ -71,4 +74,8 @@ def _watch(look: Callable[[], list[Delivery]]) -> None:
             said, wait = fault.what, min(_LONGEST_SECONDS, 2 * wait)
         else:
             said, wait = "", _SECONDS
-        pause.wait(wait)
+        is_waiting = True
+        if told_to_end:
+            raise KeyboardInterrupt
+        time.sleep(wait)
+        is_waiting = False
