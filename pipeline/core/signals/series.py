@@ -90,9 +90,9 @@ def _read(lake: SourceLake, name: str) -> Measured:
     return _decoded(lake.path(SIGNALS, hour_in(name), name))
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=512)
 def _decoded(path: Path) -> Measured:
-    """Read once: a published file never changes."""
+    """Read once: a published file never changes. A source's week fits in, which is asked for again every hour."""
     return measured(decode(path, Signals))
 
 
