@@ -12,12 +12,16 @@ from pipeline.core import history
 from pipeline.core.lineage import standing_capture
 from pipeline.core.model import Finding, Source
 from pipeline.core.signals import drift
+from pipeline.core.text import plain
 from pipeline.core.validation import conservation
 from pipeline.core.validation.checks import CAPTURE_CHECKS
 from pipeline.failures import Attempt, failing_loudly
 from pipeline.graph import DELTA, RAW, asset_key, pool
 from pipeline.metadata import finding_metadata
 from pipeline.resources import CLOCK, LAKE, lock_key
+
+_LONGEST = 2_000
+"""Characters of a description, which the UI takes for Markdown."""
 
 
 def build_asset_checks(source: Source, partitions: dg.PartitionsDefinition) -> list[dg.AssetChecksDefinition]:
@@ -72,7 +76,7 @@ def verdict_words(finding: Finding) -> dict[str, Any]:
     return {
         "passed": finding.passed and not warning,
         "severity": dg.AssetCheckSeverity.WARN if warning else dg.AssetCheckSeverity.ERROR,
-        "description": finding.reason,
+        "description": plain(finding.reason, _LONGEST),
         "metadata": finding_metadata(finding),
     }
 

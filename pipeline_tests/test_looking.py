@@ -58,8 +58,7 @@ def test_show_lists_the_items_with_what_they_gained(made: tuple[Path, Account]) 
     assert "+1,029" in found.output
     assert "The first 36 hours\nWithheld: 0 items published while watched can be used" in found.output
     assert re.search(r", last captured 2026-11-0\d \d\d:\d\d UTC$", found.output, re.MULTILINE)
-    assert "marked script" in found.output
-    assert "<b>" not in found.output
+    assert "marked script <b>cross-posted</b> (Ada)" in found.output
 
 
 @pytest.mark.parametrize("columns", [20, 60, 120])

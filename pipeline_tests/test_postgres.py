@@ -11,7 +11,6 @@ import pytest
 from pipeline.core.errors import ConfigError
 from pipeline.core.project import Project
 from pipeline.running import POSTGRES, dagster_instance, prepare_dagster_home
-from pipeline.sandbox.article import Article
 from pipeline.sandbox.server import NoteSandbox
 from pipeline_tests.dagster_parts import BLOG, COOKIE, Account, ratchet, stored_files, write_source
 from pipeline_tests.deploy.postgres import running_postgres
@@ -50,31 +49,15 @@ def test_a_capture_is_recorded_in_postgres_and_the_password_nowhere(no_home_yet:
             assert [run.status.value for run in instance.get_runs()] == ["SUCCESS"]
 
 
-def test_a_database_that_is_not_there_is_said_in_two_sentences(no_home_yet: Project) -> None:
+@pytest.mark.parametrize("command", ["collect blog", "dev --port 39417"])
+def test_a_database_that_is_not_there_is_said_in_two_sentences(no_home_yet: Project, command: str) -> None:
     write_source(no_home_yet, BLOG, "http://127.0.0.1:9")
-    done = ratchet("collect", BLOG, **{POSTGRES: NOT_THERE.format(port=free_port())})
+    done = ratchet(*command.split(), **{POSTGRES: NOT_THERE.format(port=free_port())})
     assert done.returncode == 16
     what, next_step = done.stderr.splitlines()
     assert what.startswith(f"Error: Dagster's database of {POSTGRES} cannot be used: connection to server at")
     assert next_step.startswith("Start PostgreSQL")
     assert PASSWORD not in done.stdout + done.stderr
-
-
-def test_a_database_that_goes_away_within_a_run_is_said_in_two_sentences(no_home_yet: Project) -> None:
-    with running_postgres("ratchet", PASSWORD, "dagster") as postgres:
-        account = Account(n1=80)
-
-        def listing() -> list[Article]:
-            postgres.stop()
-            return account()
-
-        with NoteSandbox(listing, cookie=COOKIE) as sandbox:
-            write_source(no_home_yet, BLOG, sandbox.url)
-            done = ratchet("collect", BLOG, **{POSTGRES: postgres.address})
-    assert done.returncode == 16, done.stderr
-    what, next_step = done.stderr.splitlines()
-    assert what.startswith(f"Error: Dagster's database of {POSTGRES} cannot be used")
-    assert next_step.startswith("Start PostgreSQL")
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:many/dagster", "[::1/dagster"])
@@ -94,7 +77,7 @@ def test_an_address_without_its_driver_is_refused(no_home_yet: Project, monkeypa
     assert PASSWORD not in str(refused.value)
 
 
-@pytest.mark.parametrize(("before", "after"), [("", NOT_THERE), (NOT_THERE, "")])
+@pytest.mark.parametrize(("before", "after"), [("", NOT_THERE.format(port=9)), (NOT_THERE.format(port=9), "")])
 def test_a_home_is_not_used_with_another_database_than_it_was_made_for(
     no_home_yet: Project, monkeypatch: pytest.MonkeyPatch, before: str, after: str
 ) -> None:

@@ -34,6 +34,7 @@ def command(
     Examples: ratchet drill
               ratchet drill --source my_blog --only "decrease of one" --only 401
     """
+    from pipeline.cli.saying import say_json
     from pipeline.core.errors import ConfigError
     from pipeline.core.project import Project
     from pipeline.drill.drilling import chosen_faults, inject
@@ -53,7 +54,7 @@ def command(
         click.echo(f"{count} of {len(faults)}: {row.fault}: {_word(row)}", err=True)
 
     rows = inject(subject, faults, jobs or (os.cpu_count() or 1) + 1, done)
-    _print_json(rows) if as_json else _print_table(rows)
+    say_json(rows) if as_json else _print_table(rows)
     if any(row.loud is False or (strict and row.loud is None) for row in rows):
         sys.exit(1)
 
@@ -64,12 +65,6 @@ def _word(row: Row) -> str:
     if row.fault == CONTROL:
         return "right" if row.loud else "WRONG"
     return {True: "loud", False: "QUIET", None: "not injected"}[row.loud]
-
-
-def _print_json(rows: Sequence[Row]) -> None:
-    import msgspec
-
-    click.echo(msgspec.json.format(msgspec.json.encode(rows)).decode())
 
 
 def _print_table(rows: Sequence[Row]) -> None:

@@ -5,17 +5,21 @@ Nothing of it holds anything that a terminal would obey.
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
+import msgspec
 
 from pipeline.core.errors import ConfigError, RatchetError
 from pipeline.core.text import printable
 
 if TYPE_CHECKING:
     from pipeline.notify.delivery import Delivery
+
+_OBEYED_IN_JSON = re.compile("[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
 def say_error(error: RatchetError) -> None:
@@ -30,6 +34,12 @@ def end_with(broken: Sequence[ConfigError]) -> None:
         say_error(error)
     if broken:
         sys.exit(broken[0].exit_code)
+
+
+def say_json(content: object) -> None:
+    """One JSON document, in which what a terminal would obey is written as its number."""
+    text = msgspec.json.format(msgspec.json.encode(content)).decode()
+    click.echo(_OBEYED_IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
 
 
 def say_messages(deliveries: Sequence[Delivery]) -> None:

@@ -35,6 +35,7 @@ def command(source: str, item: str | None, as_json: bool, counter: str | None) -
     """
     from rich.console import Console
 
+    from pipeline.cli.saying import say_json
     from pipeline.core.analysis.happenings import happenings
     from pipeline.core.analysis.watched import read_watched
     from pipeline.core.errors import ConfigError
@@ -55,9 +56,7 @@ def command(source: str, item: str | None, as_json: bool, counter: str | None) -
     happened = [h for h in happenings(lake, watched) if place is None or h.item_id in (item, None)]
     content = _content(watched, counter, place, happened)
     if as_json:
-        import msgspec
-
-        click.echo(msgspec.json.format(msgspec.json.encode(content)).decode())
+        say_json(content)
     else:
         _print(Console(highlight=False), content)
 

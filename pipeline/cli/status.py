@@ -42,7 +42,7 @@ def command(source: str | None, as_json: bool, storage: bool, max_age: timedelta
     \b
     Example: ratchet status recorded --json
     """
-    from pipeline.cli.saying import end_with
+    from pipeline.cli.saying import end_with, say_json
     from pipeline.core.incidents.book import Book
     from pipeline.core.project import Project
     from pipeline.core.sources import chosen_sources
@@ -56,10 +56,7 @@ def command(source: str | None, as_json: bool, storage: bool, max_age: timedelta
         return
     found = {known.name: status_of(project.lake.source(known.name), known, now, book) for known in sources}
     if as_json:
-        import msgspec
-
-        content = found[source] if source is not None else found
-        click.echo(msgspec.json.format(msgspec.json.encode(content)).decode())
+        say_json(found[source] if source is not None else found)
     else:
         _print(found, now)
         _print_unusable_channels(sources)

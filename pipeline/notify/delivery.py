@@ -166,7 +166,7 @@ def _send(message: Message, channel: Channel) -> tuple[str | None, str]:
     # its Slack plugin from building <!channel> out of the text.
     whole, behind = _attachments(message, service)
     title, body = message.title, message.body
-    if str(service.service_name) in _DATA and service.notify_format == NotifyFormat.TEXT:
+    if str(service.service_name) in _DATA and service.resolve_format(NotifyFormat.TEXT) is NotifyFormat.TEXT:
         title, body = as_data(title), as_data(body)
     apprise, tone = Apprise(service, asset=service.asset), NotifyType(message.tone)
     with apprise.notify(body, title=title, notify_type=tone, body_format=NotifyFormat.TEXT, attach=whole) as result:

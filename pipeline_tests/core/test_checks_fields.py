@@ -248,10 +248,11 @@ def test_whatever_a_platform_sends_is_judged_and_never_a_crash(listing: list[Row
         assert all(result.reason.endswith(".") for result in judged if not result.passed)
 
 
-def test_a_title_takes_no_effect_in_the_words_of_a_finding(account: Account) -> None:
-    account.tell(0, [row("a", 10, name="@everyone [free](https://example.org)\n# **now**")])
-    judged = account.judge(1, [row("a", 9, name="@everyone [free](https://example.org)\n# **now**")])
+def test_a_title_is_part_of_the_line_of_a_finding_without_its_escapes(account: Account) -> None:
+    """Where markup or mentions would take effect, whoever shows the finding disguises them."""
+    title = "a_b [free] \x1b[31m\n\u202eagain"
+    account.tell(0, [row("a", 10, name=title)])
+    judged = account.judge(1, [row("a", 9, name=title)])
     assert_refused_by(judged, "non_decreasing_counts")
-    for effect in ("@everyone", "](", "**", "\n", "https://example.org"):
-        assert effect not in judged.reason
+    assert judged.reason == "views fell for 1 item: a_b [free] [31m again from 10 to 9; it may never decrease."
     assert hour(1).key == judged.capture.hour.key

@@ -17,7 +17,7 @@ from apprise.plugins.slack import NotifySlack
 
 from pipeline.notify import delivery
 from pipeline.notify.delivery import Channel, Delivery, deliver
-from pipeline.notify.wording import MAX_LINES, Message, Tone, crossings_message
+from pipeline.notify.wording import Message, Tone, crossings_message
 
 from .hostile import mail_server
 from .reports import HOSTILE_TITLES, crossing, report
@@ -267,7 +267,7 @@ def test_nothing_more_is_sent_while_receipts_cannot_be_written(receiver: Receive
     assert receiver.paths == ["/generic"]
 
 
-@pytest.mark.parametrize("titles", [TITLES[:MAX_LINES], TITLES[MAX_LINES:]], ids=["first", "second"])
+@pytest.mark.parametrize("titles", [TITLES[first : first + 8] for first in range(0, len(TITLES), 8)])
 def test_titles_take_no_effect_in_what_a_channel_receives(receiver: Receiver, titles: list[str]) -> None:
     message = crossings_message(report(*(crossing(item_id=str(n), title=title) for n, title in enumerate(titles))))
     slack = "slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ/"
