@@ -1,16 +1,19 @@
-"""How far a long command is: a bar where a person looks at it."""
+"""How far a long command is: a bar where a person looks at it. rich is imported only where it draws."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from pipeline.core.hours import Hour
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from pipeline.core.hours import Hour
 
 
 def follow(console: Console, what: str, total: int, hours: Iterable[Hour], line_every: int) -> None:
@@ -29,11 +32,15 @@ def on_stderr(what: str, total: Callable[[], int]) -> Iterator[Callable[[object]
     if not sys.stderr.isatty():
         yield lambda step: None
         return
+    from rich.console import Console
+
     with _bar(Console(stderr=True), transient=True) as progress:
         task = progress.add_task(what, total=total())
         yield lambda step: progress.update(task, advance=1, description=f"{what} {step}")
 
 
 def _bar(console: Console, transient: bool = False) -> Progress:
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     return Progress(*columns, console=console, transient=transient)
