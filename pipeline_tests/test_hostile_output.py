@@ -9,13 +9,14 @@ import yaml
 from click.testing import CliRunner
 
 from pipeline import cli
+from pipeline.asset_checks import verdict_words
 from pipeline.core.analysis.marks import make_mark
 from pipeline.core.corrections import Choice
 from pipeline.core.errors import Refused
 from pipeline.core.incidents.book import Book
 from pipeline.core.incidents.troubles import Trouble
 from pipeline.core.lake import RAW
-from pipeline.core.model import Cause
+from pipeline.core.model import Cause, Finding
 from pipeline.core.project import Project
 from pipeline.core.records import Quarantine, decode
 from pipeline.sandbox.article import Article
@@ -23,6 +24,8 @@ from pipeline.serving import addresses
 from pipeline_tests.core.account import Account, Row, a_source, hour, row
 from pipeline_tests.core.snapshots import at
 from pipeline_tests.dagster_parts import MOMENT, Blog
+from pipeline_tests.notify.reports import HOSTILE_TITLES
+from pipeline_tests.notify.test_wording import ACTIVE
 
 OBEYED = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 """What a terminal would obey, but for the ends of our own lines."""
@@ -128,6 +131,13 @@ def test_a_title_writes_no_line_of_its_own_into_the_log_of_a_run(blog: Blog) -> 
     for text in [*logged, reason]:
         assert OBEYED.search(text) is None
         assert PLANTED not in text.splitlines()
+
+
+@pytest.mark.parametrize("title", HOSTILE_TITLES.values(), ids=HOSTILE_TITLES)
+def test_a_title_is_no_markup_in_what_the_ui_shows_of_a_check(title: str) -> None:
+    """The UI takes a description for Markdown."""
+    finding = Finding("unique_items", False, f"1 item stands twice: {title}.", 1)
+    assert not ACTIVE.search(verdict_words(finding)["description"].removesuffix("."))
 
 
 def test_dev_names_every_source_and_says_which_are_simulated() -> None:

@@ -131,6 +131,9 @@ def test_a_crash_in_a_step_is_an_incident_and_leaves_no_secret(
     (text,) = receiver.webhooks
     assert "KeyError" in text
     assert COOKIE not in text
+    logged = repr([blog.instance.all_logs(run.run_id) for run in blog.instance.get_runs()])
+    assert "A fault in Ratchet: KeyError in pipeline/" in logged
+    assert COOKIE not in logged
     assert blog.capture().success
     look(blog, MOMENT + 26 * MINUTE)
     assert "no hour was lost" in receiver.webhooks[1]

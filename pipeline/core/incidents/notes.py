@@ -61,7 +61,7 @@ def note_attempt(lake: SourceLake, hour: Hour, error: Exception, now: datetime) 
     if cause is None:
         return
     before = read_note(lake, ATTEMPT, Attempt)
-    what, next_step = (error.what, error.next_step) if isinstance(error, RatchetError) else (_place(error), _OURS)
+    what, next_step = (error.what, error.next_step) if isinstance(error, RatchetError) else (place(error), _OURS)
     lake.write_note(ATTEMPT, Attempt(cause, before.since if before else now, now, what, next_step))
 
 
@@ -94,7 +94,7 @@ def _cause(error: Exception, hour: Hour, now: datetime) -> Cause | None:
             return Cause.FAULT
 
 
-def _place(error: Exception) -> str:
+def place(error: Exception) -> str:
     """Where it happened. The error's own text is left out: it can quote what came from outside."""
     frames = [frame for frame in extract_tb(error.__traceback__) if Path(frame.filename).is_relative_to(_PACKAGE)]
     where = (
