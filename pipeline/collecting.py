@@ -16,6 +16,7 @@ from pipeline.core.model import Source
 from pipeline.core.observe import PRESENT, Clock, outside
 from pipeline.core.project import Project
 from pipeline.core.records import Report
+from pipeline.core.report.markdown import summary_line
 from pipeline.notify.delivery import Delivery
 from pipeline.notify.incidents import tell_incidents, watched
 from pipeline.notify.sending import send_unsent
@@ -29,7 +30,8 @@ def collect(project: Project, source: Source, clock: Clock = PRESENT) -> tuple[R
 
     Nobody may try again in this hour, so a capture that failed is told as an incident at once.
     Raises the RatchetError that says why the capture was not accepted, or AlreadyObserved; a note of it
-    says where a channel did not take the incident.
+    says where a channel did not take the incident. Raises ChannelFault where only a channel failed; a note of it
+    says what was captured.
     """
     lake, hour = project.lake.source(source.name), Hour.of(clock.now())
     try:
@@ -42,7 +44,12 @@ def collect(project: Project, source: Source, clock: Clock = PRESENT) -> tuple[R
         except RatchetError as untold:  # why the capture failed is what its caller has to know first
             error.add_note(untold.what)
         raise
-    deliveries = _tell(project, source, lake, clock)
+    try:
+        deliveries = _tell(project, source, lake, clock)
+    except ChannelFault as fault:
+        if not already:
+            fault.add_note(f"The capture was accepted: {summary_line(read_report(lake, hour))}")
+        raise
     if already:
         raise AlreadyObserved(
             f"{hour.key} of {source.name} was already observed"

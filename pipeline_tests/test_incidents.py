@@ -13,7 +13,7 @@ import pytest
 import stamina
 
 from pipeline.collecting import collect
-from pipeline.core.errors import RatchetError
+from pipeline.core.errors import ChannelFault, RatchetError
 from pipeline.core.hours import Hour
 from pipeline.core.incidents.book import Book
 from pipeline.core.lake import REPORT
@@ -245,7 +245,9 @@ def test_collect_says_that_a_channel_failed_only_where_the_capture_did_not(blog:
     receiver.status = 500
     blog.sandbox.fail_next(Reply(401))
     assert Cron(blog).collect(MOMENT) == "dead_session"
-    assert Cron(blog).collect(MOMENT + 2 * MINUTE) == "channel"
+    with pytest.raises(ChannelFault) as failed:
+        collect(blog.project, blog.source, RecordedClock(MOMENT + 2 * MINUTE, Origin.LIVE))
+    assert failed.value.__notes__[-1].startswith(f"The capture was accepted: blog {Hour.of(MOMENT).key}: ")
     assert blog.lake.exists(REPORT, Hour.of(MOMENT))
     assert blog.launch(RAW).success
 

@@ -260,6 +260,7 @@ def test_the_command_tells_of_a_program_within_ten_seconds_across_its_restart(tm
                 receiver.wait_for(2, seconds=10)
             finally:
                 collector.terminate()
+                collector.communicate()  # it says what it told even after it was asked to end
         assert collector.returncode == 128 + signal.SIGTERM
         assert "queue above 100 (now 101)" in receiver.posts[0][1]["message"]
         assert "130 failed_requests per minute, more than 50" in receiver.posts[1][1]["message"]

@@ -162,7 +162,13 @@ function charts(box, part, shown, happened, options) {
   };
   const hidden = { show: false };
   const bare = axis({ scale: "x", values: (self, splits) => splits.map(() => ""), size: 6 });
-  const ticks = (self, splits) => splits.map((n) => (n === null || n < self.scales.y.min ? "" : short.format(n)));
+  // In full where the short form would name two ticks alike.
+  const ticks = (self, splits) => {
+    const shown = splits.map((n) => (n === null || n < self.scales.y.min ? null : n));
+    const told = new Set(shown.map((n) => short.format(n)));
+    const words = told.size < new Set(shown).size ? number : short;
+    return shown.map((n) => (n === null ? "" : words.format(n)));
+  };
   const left = axis({ size: LEFT, values: ticks, space: 34 });
 
   function inPlot(self, paint) {
