@@ -23,6 +23,7 @@ from pipeline.core.analysis.spikes import FEWEST, TIMES, Spike, before_words
 from pipeline.core.analysis.watched import Watched
 from pipeline.core.ledger import Ledger
 from pipeline.core.model import HourState, Source
+from pipeline.core.text import counted
 
 WINDOW_WORDS = {"1h": "last hour", "24h": "last 24 hours", "7d": "last 7 days", "30d": "last 30 days"}
 _UNKNOWN = "–"
@@ -39,7 +40,7 @@ def summary(watched: Watched, source: Source, ledger: Ledger) -> str:
     words = (
         f"{listed:,} items listed on {last:%-d %B %Y at %H:%M} ({source.timezone}){f': {counts}' if counts else ''}. "
     )
-    words += f"{observed:,} of {len(ledger.hours):,} hours observed, {ledger.count(HourState.GAP):,} gaps"
+    words += f"{observed:,} of {len(ledger.hours):,} hours observed, {counted(ledger.count(HourState.GAP), 'gap')}"
     return words + (f", {quarantined:,} quarantined." if quarantined else ".")
 
 
