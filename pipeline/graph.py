@@ -38,6 +38,13 @@ def notify_pool(source: Source) -> str:
     return f"messages_{source.name}"
 
 
+def know_pools(instance: dg.DagsterInstance, source: Source) -> None:
+    """Tell the queue of the source's pools: one that it never saw has no limit in its first look."""
+    storage = instance.event_log_storage
+    for name in {pool(source), notify_pool(source)} - storage.get_concurrency_keys():
+        storage.initialize_concurrency_limit_to_default(name)
+
+
 def capture_job(source: Source) -> str:
     """Observes the present hour: the four assets and their checks."""
     return f"{source.name}_capture"

@@ -27,7 +27,7 @@ from pipeline.core.model import Source
 from pipeline.core.observe import Clock
 from pipeline.core.project import Project, environment
 from pipeline.failures import KIND
-from pipeline.graph import capture_job, history_job
+from pipeline.graph import capture_job, history_job, know_pools
 from pipeline.resources import CLOCK, shared_resources
 
 POSTGRES = "RATCHET_POSTGRES"
@@ -197,6 +197,7 @@ class SourceRuns:
             source_definitions(source),
             dg.Definitions(resources=shared_resources(), executor=dg.in_process_executor),
         )
+        know_pools(instance, source)
         return cls(source, instance, definitions)
 
     def capture(self, hour: Hour, clock: Clock) -> Outcome:

@@ -16,7 +16,7 @@ from pipeline.core.observe import outside
 from pipeline.core.project import Project
 from pipeline.core.sessions import known_dead_session
 from pipeline.core.sources import find_source
-from pipeline.graph import capture_job
+from pipeline.graph import capture_job, know_pools
 from pipeline.lost_runs import end_lost_runs
 from pipeline.resources import CLOCK, LAKE
 
@@ -36,6 +36,7 @@ def build_schedule(source: Source) -> dg.ScheduleDefinition:
     def hourly(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
         tick, now = context.scheduled_execution_time, context.resources.clock.now()
         hour, lake = Hour.of(tick), context.resources.lake.source(source.name)
+        know_pools(context.instance, source)
         end_lost_runs(context.instance, lake, source, now)
         # Read anew: this process may be older than the credential that is in .env now.
         dead = known_dead_session(lake, find_source(Project.here(), source.name))

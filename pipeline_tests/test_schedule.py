@@ -13,6 +13,7 @@ from pipeline.core.hours import Hour
 from pipeline.core.ledger import read_ledger
 from pipeline.core.model import HourState
 from pipeline.core.observe import RecordedClock
+from pipeline.graph import pool
 from pipeline.running import SourceRuns
 from pipeline_tests.dagster_parts import BLOG, COOKIE, COOKIE_VARIABLE, HOUR, MOMENT, Blog, stored_files, write_source
 
@@ -61,6 +62,14 @@ def test_it_ticks_at_its_odd_minute_and_ten_and_twenty_minutes_later(blog: Blog)
     assert schedule.cron_schedule == f"{minute},{minute + 10},{minute + 20} * * * *"
     assert schedule.execution_timezone == "UTC"
     assert schedule.default_status is dg.DefaultScheduleStatus.RUNNING
+
+
+def test_the_queue_knows_the_pool_of_a_source_before_its_first_run(blog: Blog) -> None:
+    storage, name = blog.instance.event_log_storage, pool(blog.source)
+    storage.delete_concurrency_limit(name)
+    assert name not in storage.get_concurrency_keys()
+    tick(blog, MOMENT)
+    assert name in storage.get_concurrency_keys()
 
 
 def test_each_attempt_of_an_hour_is_a_run_of_its_own(blog: Blog) -> None:
