@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.core.project import Project
+from pipeline.platforms import pacing
 from pipeline.running import POSTGRES, dagster_instance
 from pipeline_tests.dagster_parts import Blog, made_blog, made_project
 from pipeline_tests.skips import pytest_make_collect_report as pytest_make_collect_report
@@ -29,6 +30,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def interruptible() -> None:
     """A shell that starts the tests in the background lets them, and all that they start, ignore SIGINT."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True)
+def fresh_limits() -> None:
+    """A port that the system gives twice is another platform, whose limit is not used up."""
+    pacing._buckets.clear()
 
 
 @pytest.fixture(scope="session", autouse=True)
