@@ -70,7 +70,8 @@ def failing_loudly(attempt: Attempt | None = None) -> Iterator[None]:
         if attempt is not None:
             attempt.remember(error)
             # Dagster keeps the words of an error and of what led to it, and a library may quote what it was given.
-            if any(secret in "".join(format_exception(error)) for secret in attempt.secrets):
+            words = "".join(format_exception(error))
+            if any(secret in words for secret in attempt.secrets):
                 withheld = f"{place(error)} Its words hold a secret of the source and are withheld."
                 raise dg.Failure(withheld, allow_retries=False) from None
         raise

@@ -18,6 +18,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import click
+import dagster as dg
 
 from pipeline.collecting import capture_hour
 from pipeline.core.errors import ConfigError
@@ -42,10 +43,10 @@ def serve(project: Project, port: int) -> None:
     # A shell that starts this in the background has SIGINT ignored, and every child would inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     _require_free(port)
-    with dagster_instance(project):
-        pass  # made before anything starts, which would only say by a traceback that the database cannot be used
-    demo = find_source(project, DEMO)
-    _give_demo_a_past(project, demo)
+    # Opened before anything starts that would only say by a traceback that the database cannot be used.
+    with dagster_instance(project) as instance:
+        demo = find_source(project, DEMO)
+        _give_demo_a_past(project, demo, instance)
     with _sandbox(project, demo):
         click.echo("\nThe Dagster UI is ready in about ten seconds; Ctrl-C ends it.")
         click.echo("".join(f"  {line}\n" for line in addresses(sound_sources(project)[0], port)))
@@ -65,7 +66,7 @@ def addresses(sources: Sequence[Source], port: int) -> list[str]:
     ]
 
 
-def _give_demo_a_past(project: Project, demo: Source) -> None:
+def _give_demo_a_past(project: Project, demo: Source, instance: dg.DagsterInstance) -> None:
     """Replay the last hours of the simulation into an empty demo, so that the first click shows what changed."""
     lake = project.lake.source(demo.name)
     if lake.first_capture() is not None:
@@ -80,7 +81,7 @@ def _give_demo_a_past(project: Project, demo: Source) -> None:
         port=address.port or 0,
         clock=lambda: shown,
     )
-    with lake.writing(), sandbox, dagster_instance(project) as instance:
+    with lake.writing(), sandbox:
         first = present + -_HOURS_BEFORE
         runs = SourceRuns.of(replace(demo, start=first), instance)
         for hour in first.through(present + -1):

@@ -22,7 +22,7 @@ from dagster._core.events import AssetMaterializationPlannedData, StepMaterializ
 from pipeline.asset_checks import verdict_words
 from pipeline.core import history
 from pipeline.core.hours import Hour
-from pipeline.core.lake import VALIDATED, SourceLake
+from pipeline.core.lake import VALIDATED, CaptureRef, SourceLake
 from pipeline.core.lineage import read_lineage, standing_capture
 from pipeline.core.model import Finding, Origin, Source
 from pipeline.core.signals import drift
@@ -51,11 +51,13 @@ def tell_hour(
     Checks that imported history passed at once are left out: they are most of the time that telling takes.
     """
     told = _Told(context.instance, source, hour)
-    judged = None if _passed_on_import(lake, hour) else history.verdict(lake, source, standing_capture(lake, hour))
+    capture = standing_capture(lake, hour)
+    judged = None if _passed_on_import(lake, hour) else history.verdict(lake, source, capture)
+    of_capture = _capture_events(told, lake, capture, judged)
     if judged is not None and not lake.exists(VALIDATED, hour):
-        _tell_refusal(told, judged.reason, _capture_events(told, lake, judged))
+        _tell_refusal(told, judged.reason, of_capture)
         return
-    for event in chain(_capture_events(told, lake, judged), _accepted_events(told, lake, judged)):
+    for event in chain(of_capture, _accepted_events(told, lake, judged)):
         # The annotation lacks check evaluations; the method takes them.
         context.log_event(event)  # type: ignore[arg-type]
 
@@ -98,9 +100,9 @@ class _Told:
         )
 
 
-def _capture_events(told: _Told, lake: SourceLake, judged: Verdict | None) -> Iterator[_Event]:
+def _capture_events(told: _Told, lake: SourceLake, capture: CaptureRef, judged: Verdict | None) -> Iterator[_Event]:
     """Each event is made when the one before it was told. ``judged``: None where checks are left out."""
-    yield told.materialized(RAW, raw_metadata(lake, standing_capture(lake, told.hour), judged))
+    yield told.materialized(RAW, raw_metadata(lake, capture, judged))
     for finding in (*judged.judged, history.steadiness(lake, judged)) if judged is not None else ():
         yield told.evaluated(RAW, finding)
 

@@ -35,6 +35,8 @@ _FOLDER = {
     QUARANTINE: QUARANTINE,
     SIGNALS: SIGNALS,
 }
+KINDS, FOLDERS = tuple(_FOLDER), tuple(dict.fromkeys(_FOLDER.values()))
+"""The kinds of files of a month, and the folders in which they lie: a report and its text share one."""
 _SUFFIX = {
     RAW: ".jsonl.zst",
     VALIDATED: ".parquet",

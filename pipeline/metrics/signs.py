@@ -21,10 +21,10 @@ from pipeline.core.incidents.book import Book, Incident
 from pipeline.core.incidents.notes import CHANNEL, Failing, read_note
 from pipeline.core.lake import (
     DELTA,
+    FOLDERS,
     QUARANTINE,
     RAW,
     REPORT,
-    SIGNALS,
     VALIDATED,
     CaptureRef,
     SourceLake,
@@ -39,8 +39,6 @@ from pipeline.core.snapshots import read_table
 from pipeline.core.text import legible
 from pipeline.metrics.chosen import chosen
 from pipeline.metrics.stamps import Kept, Sizes, Stamp, stamp, stamps
-
-_KINDS = (RAW, VALIDATED, DELTA, REPORT, QUARANTINE, SIGNALS)
 
 
 class _Crossed(msgspec.Struct, frozen=True):
@@ -103,7 +101,7 @@ class SourceSigns:
 
     def history(self, source: Source, now: datetime) -> History:
         """Raises LakeFault where a file is damaged."""
-        folders = [self.lake.root / kind for kind in _KINDS] + [self.lake.root / archives.FOLDER]
+        folders = [self.lake.root / kind for kind in FOLDERS] + [self.lake.root / archives.FOLDER]
         key = (Hour.of(now), source.counter_names, source.end)
         return self._history.get(key, stamps(folders), lambda: self._read(source, now))
 

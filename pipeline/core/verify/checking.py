@@ -18,6 +18,7 @@ from pipeline.core.history import planned_rebuild, read_report
 from pipeline.core.hours import Hour
 from pipeline.core.lake import (
     DELTA,
+    KINDS,
     QUARANTINE,
     RAW,
     REPORT,
@@ -41,13 +42,11 @@ from pipeline.core.verify.contents import (
 from pipeline.core.verify.faults import Fault, Found, Remedy
 from pipeline.core.verify.stored import fault_of, stored_month, stored_records
 
-_KINDS = (RAW, VALIDATED, DELTA, REPORT, REPORT_TEXT, QUARANTINE, SIGNALS)
-
 
 def months_to_verify(lake: SourceLake) -> list[str]:
     """Every month that has files, or of which any were recorded."""
     found = checksums.months(lake.root).union(archives.packed_months(lake.root))
-    return sorted(found.union(*(lake.months(kind) for kind in _KINDS)))
+    return sorted(found.union(*(lake.months(kind) for kind in KINDS)))
 
 
 def verify(lake: SourceLake, done: Callable[[str], None] = lambda month: None) -> Found:
@@ -97,7 +96,7 @@ class _Month:
     """The hour of the last snapshot that was read, and it: the next one's predecessor as a rule."""
 
     def look(self) -> None:
-        self.names = {kind: list(self._in_place(kind)) for kind in _KINDS}
+        self.names = {kind: list(self._in_place(kind)) for kind in KINDS}
         self.unsettled = planned_rebuild(self.lake)
         self.corrections = frozenset(path.stem.rpartition("-")[2] for path in self.lake.correction_paths())
         for name in self.names[RAW]:

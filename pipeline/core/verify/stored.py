@@ -12,20 +12,17 @@ from pipeline.core.errors import LakeFault
 from pipeline.core.files import lake_faults, listing
 from pipeline.core.hours import Hour
 from pipeline.core.lake import (
-    DELTA,
+    FOLDERS,
     PACKED,
     QUARANTINE,
     RAW,
-    REPORT,
     SIGNALS,
-    VALIDATED,
     CaptureRef,
     SourceLake,
     hour_in,
 )
 from pipeline.core.verify.faults import Fault, Found, Remedy
 
-_FOLDERS = (RAW, VALIDATED, DELTA, REPORT, QUARANTINE, SIGNALS)
 _RECORDS = ("corrections", "marks", "receipts", "lost", "incidents", "refused_records")
 _IMMUTABLE = ("corrections/", "marks/", "receipts/", "lost/")
 _CHANGED = "its bytes are not those that were recorded when it was published"
@@ -35,10 +32,10 @@ _MISSING = "it was published and is not there"
 def stored_month(lake: SourceLake, month: str) -> Found:
     """The files of the hours of one month, their former generations, and its archive."""
     found, recorded = Found(), checksums.read(lake.root, month)
-    for folder in _FOLDERS:
+    for folder in FOLDERS:
         for entry in sorted(listing(lake.folder(folder, month))):
             _look_at(lake, f"{folder}/month={month}/{entry}", recorded, found)
-    for folder in _FOLDERS:
+    for folder in FOLDERS:
         _look_at_superseded(lake, f"{folder}/month={month}", recorded, found)
     found.faults += _missing(lake, recorded)
     _look_at_archive(lake, month, found)
