@@ -132,6 +132,14 @@ def test_a_page_is_cut_even_where_a_piece_of_it_ends_at_the_bound(sandbox: NoteS
     assert "larger than" in reason
 
 
+def test_of_a_body_that_is_longer_than_it_was_said_to_be_no_more_is_kept(sandbox: NoteSandbox, note: Note) -> None:
+    body = sandbox.answer(LIST.format(1), f"_note_session_v5={COOKIE}").body
+    sandbox.fail_next(Reply(200, {**JSON, "Content-Length": "10"}, body))
+    arrived, reason = limited(note)
+    assert [page.body for page in arrived] == [body[:10]]
+    assert "page=1&sort=pv is not JSON" in reason
+
+
 def test_endless_pages_are_left_at_the_bound(note: Note) -> None:
     with NoteSandbox(lambda: [article(n) for n in range(500)], cookie=COOKIE, page_size=1) as endless:
         arrived, reason = limited(note.model_copy(update={"base_url": endless.url}), max_pages=5)

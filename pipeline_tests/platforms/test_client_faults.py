@@ -7,6 +7,7 @@ import resource
 import socket
 import zlib
 
+import httpx
 import pytest
 import stamina
 
@@ -203,6 +204,35 @@ def test_another_redirect_is_neither_followed_nor_tried_again(sandbox: NoteSandb
         fetch()
     assert failure.value.status == fault.status
     assert len(sandbox.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["https://elsewhere.example/api", "http://blog.example/api", "/api/v1/stats/pv?filter=all&page=1&sort=pv"],
+    ids=["another host", "plain HTTP", "itself"],
+)
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_no_redirect_takes_the_credential_along(
+    note: Note, fetch: Fetch, monkeypatch: pytest.MonkeyPatch, status: int, target: str
+) -> None:
+    asked = []
+
+    def answer(_: object, request: httpx.Request) -> httpx.Response:
+        asked.append(str(request.url))
+        return httpx.Response(status, headers={"Location": target}, content=b"")
+
+    monkeypatch.setattr(httpx.HTTPTransport, "handle_request", answer)
+    with pytest.raises(TransportFault, match="a redirect, which is not followed"):
+        fetch(note.model_copy(update={"base_url": "https://blog.example"}))
+    assert asked == ["https://blog.example/api/v1/stats/pv?filter=all&page=1&sort=pv"]
+
+
+@pytest.mark.parametrize("length", ["-1", "9" * 30, "10, 20", "ten"])
+def test_a_length_that_is_none_is_no_answer(sandbox: NoteSandbox, fetch: Fetch, length: str) -> None:
+    sandbox.fail_next(*[Reply(headers={"Content-Length": length}, body=b"{}")] * 4)
+    with pytest.raises(TransportFault, match="broke off before its answer was complete"):
+        fetch()
+    assert len(sandbox.requests) == 4
 
 
 def test_a_capture_is_whole_or_nothing(sandbox: NoteSandbox, note: Note) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -41,6 +42,15 @@ def test_an_answer_that_is_no_page_stays_as_it_came() -> None:
 def test_a_body_of_another_shape_is_unreadable(body: bytes, words: str) -> None:
     with pytest.raises(Unreadable, match=f"GET /x is .*{words}"):
         decode(page(body), list[int])
+
+
+@pytest.mark.parametrize("charset", ["utf-8", "shift_jis", "utf-16", "made-up"])
+def test_a_body_is_utf_8_whatever_charset_is_claimed(charset: str) -> None:
+    claimed = {"content-type": f"application/json; charset={charset}"}
+    assert decode(replace(page('["題"]'.encode()), headers=claimed), list[str]) == ["題"]
+    for other in ('["題"]'.encode("shift_jis"), '["題"]'.encode("utf-16"), '["é"]'.encode("latin-1")):
+        with pytest.raises(Unreadable, match="is not JSON"):
+            decode(replace(page(other), headers=claimed), list[str])
 
 
 @pytest.mark.parametrize(
