@@ -54,10 +54,12 @@ class Packed:
     members: Mapping[str, Set[str]]
 
     def holds(self, kind: str, name: str) -> bool:
+        """Whether the archive has the file of that kind. ``name``: of the capture, or the key of the hour."""
         return name in self.members.get(kind, ())
 
 
 def index_path(root: Path, month: str) -> Path:
+    """Where the index of a packed month stands. ``root``: the source's folder; ``month``: written ``2026-11``."""
     return root / FOLDER / f"{month}{_INDEX_SUFFIX}"
 
 

@@ -44,6 +44,8 @@ class Ended:
 
 @dataclass(frozen=True)
 class CaptureHead:
+    """What the first line of a raw file says. ``source`` and ``platform``: their names when it was captured."""
+
     source: str
     platform: str
     origin: Origin

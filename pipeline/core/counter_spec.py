@@ -20,6 +20,7 @@ class CounterSpec(BaseModel, extra="forbid", allow_inf_nan=False):
 
     @property
     def as_policy(self) -> Policy:
+        """The same in the core's words. Of a counter without a tolerance it is 0: no fall at all."""
         return Policy(self.policy, self.tolerance or 0.0)
 
     @model_validator(mode="after")

@@ -18,6 +18,7 @@ _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,239}", re.ASCII)
 
 
 def sync(file: BinaryIO) -> None:
+    """Have what was written so far outlive a power cut (fsync(2)). Raises OSError."""
     file.flush()
     os.fsync(file.fileno())
 
@@ -31,6 +32,7 @@ def make_folder(folder: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
+    """Have the names in a folder outlive a power cut: fsync(2) of a file leaves its entry out. Raises OSError."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -80,6 +82,7 @@ def encode_json(content: Mapping[str, Any] | msgspec.Struct) -> bytes:
 
 
 def damaged(path: Path, what: str) -> LakeFault:
+    """The error for a file whose content cannot be used. ``what`` says why, without a full stop."""
     return LakeFault(f"{path} is damaged: {what}", "Restore the file from a backup; nothing was changed.")
 
 
@@ -93,6 +96,7 @@ def lake_faults(path: Path) -> Iterator[None]:
 
 
 def as_lake_fault(path: Path, fault: OSError) -> LakeFault:
+    """The error for what the disk refused at ``path``, with the system's own words."""
     return LakeFault(
         f"The lake cannot be used at {path}: {fault.strerror or fault}",
         "Check the disk's space and the folder's owner; nothing accepted was changed.",

@@ -256,6 +256,7 @@ def _publish_report(lake: SourceLake, source: Source, hour: Hour) -> bool:
 
 
 def read_report(lake: SourceLake, hour: Hour) -> Report:
+    """The report of an accepted hour. Raises LakeFault where there is none, or where it is damaged."""
     return decode(lake.path(REPORT, hour), Report)
 
 
@@ -310,6 +311,7 @@ def plan_rebuild(lake: SourceLake, first: Hour) -> None:
 
 
 def planned_rebuild(lake: SourceLake) -> Hour | None:
+    """The first hour of a rebuild that was planned and did not end; None where there is none. Raises LakeFault."""
     note = lake.read_note(REBUILD)
     return Hour.parse(note["first"]) if note else None
 

@@ -55,10 +55,12 @@ class Hour:
 
     @property
     def month(self) -> str:
+        """The month in which the lake files the hour, written ``2026-11``."""
         return self.start.strftime("%Y-%m")
 
     @property
     def end(self) -> datetime:
+        """The first instant that is no longer in the hour."""
         return self.start + _ONE_HOUR
 
     def __contains__(self, moment: datetime) -> bool:

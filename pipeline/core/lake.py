@@ -74,10 +74,12 @@ class CaptureRef:
 
     @classmethod
     def named(cls, name: str) -> CaptureRef:
+        """The capture that a file's name tells of. Raises ValueError for a name that is not one of a capture."""
         return cls(hour_in(name), name)
 
     @property
     def captured_at(self) -> datetime:
+        """When it began (UTC), to the microsecond, as its name says."""
         stamp = self.name[KEY_LENGTH + 1 :].partition("~")[0]
         return datetime.strptime(stamp, CAPTURED_AT).replace(tzinfo=UTC)
 
@@ -90,6 +92,7 @@ class Lake:
     archives: tuple[Path, ...] = ()
 
     def source(self, name: str) -> SourceLake:
+        """The files of the source called so, if there are any. Raises LakeFault where no folder can have the name."""
         return SourceLake(self.root / safe_name(name), name, self.archives)
 
     @property
@@ -124,12 +127,15 @@ class SourceLake(PackedMonths):
         return self.folder(kind, hour.month) / f"{name or hour.key}{_SUFFIX[kind]}"
 
     def folder(self, kind: str, month: str) -> Path:
+        """Where the files of a kind lie that belong to a month, written ``2026-11``."""
         return self.root / _FOLDER[kind] / f"month={month}"
 
     def raw(self, capture: CaptureRef) -> Path:
+        """The pages of the capture. Raises LakeFault where they are packed and their archive is not there."""
         return self.path(RAW, capture.hour, capture.name)
 
     def quarantine(self, capture: CaptureRef) -> Path:
+        """The findings of the capture, where it was refused."""
         return self.path(QUARANTINE, capture.hour, capture.name)
 
     def refused_records(self, capture: CaptureRef) -> Path:
@@ -141,6 +147,7 @@ class SourceLake(PackedMonths):
         return self.root / "lost" / f"{capture.name}.json"
 
     def exists(self, kind: str, hour: Hour, name: str | None = None) -> bool:
+        """Whether there is such a file, in its place or packed. Raises LakeFault where the month's index is damaged."""
         return self.place(kind, hour, name).exists() or self._is_packed(kind, hour, name)
 
     def stamp(self, kind: str, hour: Hour) -> tuple[int, int, int] | None:
@@ -191,6 +198,7 @@ class SourceLake(PackedMonths):
         return None
 
     def first_capture(self) -> CaptureRef | None:
+        """The oldest capture of all; None before the first. Raises LakeFault."""
         for month in self.months(RAW):
             for name in self.names(RAW, month):
                 return CaptureRef.named(name)

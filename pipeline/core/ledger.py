@@ -29,6 +29,7 @@ class Ledger:
     hours: Mapping[Hour, HourState]
 
     def count(self, state: HourState) -> int:
+        """How many hours are in this state."""
         return self._counts[state]
 
     @cached_property
@@ -36,6 +37,7 @@ class Ledger:
         return Counter(self.hours.values())
 
     def last(self, state: HourState) -> Hour | None:
+        """The latest hour in this state; None where no hour is."""
         return max((hour for hour, found in self.hours.items() if found is state), default=None)
 
 

@@ -19,6 +19,7 @@ _METADATA_KEY = b"ratchet"
 
 
 def with_lineage(table: pa.Table, lineage: Lineage) -> pa.Table:
+    """The table with the lineage in its metadata, as JSON, in the place of all that was there."""
     return table.replace_schema_metadata({_METADATA_KEY: msgspec.json.encode(lineage)})
 
 

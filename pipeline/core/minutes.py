@@ -1,5 +1,6 @@
 """Rates per minute, judged on the minutes in which things happened: sixty in one of them are no one a minute.
-And values, judged on every look that was taken at them, minute by minute.
+
+Values are judged on every look that was taken at them, minute by minute.
 
 A rule fires at the first minute above its threshold and is armed again by one below ``rearm_below``, which a minute
 without any is. What was judged stays judged: events that arrive later for a minute that fired say nothing new.
@@ -56,10 +57,12 @@ def is_level(rule: Rule, level_counters: Collection[str]) -> bool:
 
 
 def moment_of(minute: int) -> datetime:
+    """The first instant (UTC) of a minute, counted from 1970."""
     return datetime.fromtimestamp(minute * 60, UTC)
 
 
 def minute_of(moment: datetime) -> int:
+    """The minute, counted from 1970, in which a moment lies."""
     return int(moment.timestamp()) // 60
 
 

@@ -32,9 +32,11 @@ class Clock(Protocol):
     """What time it is, and whether that is the present or a recorded past."""
 
     @property
-    def origin(self) -> Origin: ...
+    def origin(self) -> Origin:
+        """What captures by this clock are marked with."""
 
-    def now(self) -> datetime: ...
+    def now(self) -> datetime:
+        """The moment, with its offset (UTC)."""
 
 
 class PresentClock:
@@ -43,6 +45,7 @@ class PresentClock:
     origin = Origin.LIVE
 
     def now(self) -> datetime:
+        """The machine's time in UTC."""
         return datetime.now(UTC)
 
 
@@ -57,6 +60,7 @@ class RecordedClock:
     origin: Origin = Origin.REPLAY
 
     def now(self) -> datetime:
+        """The recorded moment, however often it is asked for."""
         return self.moment
 
 

@@ -19,12 +19,18 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @dataclass(frozen=True)
 class Project:
+    """The folders of one checkout. ``defs``: a folder for each source. ``data``: everything that is written.
+
+    ``archives``: where archives of packed months may lie, beside the lake's own folders.
+    """
+
     defs: Path
     data: Path
     archives: tuple[Path, ...] = ()
 
     @classmethod
     def here(cls) -> Project:
+        """The folders that the environment names, those of the checkout where it names none."""
         return cls(
             defs=Path(os.environ.get("RATCHET_DEFS", ROOT / "pipeline" / "defs")).resolve(),
             data=Path(os.environ.get("RATCHET_DATA", ROOT / "data")).resolve(),
@@ -33,10 +39,12 @@ class Project:
 
     @property
     def lake(self) -> Lake:
+        """The lake of these data, under ``lake/``."""
         return Lake(self.data / "lake", self.archives)
 
     @property
     def dagster_home(self) -> Path:
+        """What Dagster takes for DAGSTER_HOME: its configuration, runs and event log."""
         return self.data / "dagster"
 
     def source_files(self) -> list[Path]:

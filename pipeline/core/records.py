@@ -133,6 +133,11 @@ class Movement(msgspec.Struct, frozen=True):
 
 
 class Mover(msgspec.Struct, frozen=True):
+    """An item that gained much of a counter in the hour. ``delta``: since its last observation.
+
+    ``per_hour`` is None where no time lies between.
+    """
+
     item_id: str
     title: str | None
     url: str | None
@@ -152,6 +157,8 @@ class Coverage(msgspec.Struct, frozen=True):
 
 
 class Items(msgspec.Struct, frozen=True):
+    """How many items the snapshot holds: seen in this hour, carried with their last values, and never seen before."""
+
     observed: int
     carried: int
     first_seen: int

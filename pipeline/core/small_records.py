@@ -32,6 +32,7 @@ class SmallRecords(Publisher):
         return [self.root / "corrections" / f"{name}.json" for name in self._names("corrections")]
 
     def correction_path(self, made_at: datetime, identifier: str) -> Path:
+        """Where a decision made then has its place. Raises LakeFault for an identifier that no file name can hold."""
         return self._record("corrections", _stamped(made_at, identifier))
 
     def mark_paths(self) -> list[Path]:
@@ -39,6 +40,7 @@ class SmallRecords(Publisher):
         return [self.root / "marks" / f"{name}.json" for name in self._names("marks")]
 
     def mark_path(self, made_at: datetime, identifier: str) -> Path:
+        """Where a mark made then has its place. Raises LakeFault for an identifier that no file name can hold."""
         return self._record("marks", _stamped(made_at, identifier))
 
     def note(self, name: str) -> Path:
@@ -46,6 +48,7 @@ class SmallRecords(Publisher):
         return self._record("notes", name)
 
     def read_note(self, name: str) -> dict[str, Any] | None:
+        """What the note says, None where there is none. Raises LakeFault where it is damaged."""
         path = self.note(name)
         try:
             return decode(path, dict[str, Any])
@@ -63,6 +66,7 @@ class SmallRecords(Publisher):
         return [name for name in self._names("notes") if name.startswith(beginning)]
 
     def drop_note(self, name: str) -> None:
+        """Have the note no longer, or have it still not. Raises LakeFault."""
         with lake_faults(self.note(name)):
             self.note(name).unlink(missing_ok=True)
 
@@ -71,14 +75,17 @@ class SmallRecords(Publisher):
         return self._record("incidents", name)
 
     def incident_names(self) -> list[str]:
+        """Of every incident and of every end of one, in the order in which they opened. Raises LakeFault."""
         return self._names("incidents")
 
     # Receipts: see notify.delivery.Receipts ----------------------------------------------------
 
     def has(self, key: str) -> bool:
+        """Whether the message with this key was taken by its channel."""
         return self._receipt(key).exists()
 
     def put(self, key: str, receipt: Mapping[str, Any]) -> None:
+        """Keep a receipt for good; one that is there already stays. The caller holds `sending`. Raises LakeFault."""
         self.publish(self._receipt(key), encode_json(receipt), by=SENDING)
 
     def receipts(self, first: Hour, channel: str) -> list[Path]:

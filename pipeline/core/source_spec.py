@@ -89,10 +89,12 @@ class RuleSpec(_Strict):
 
     @property
     def kind(self) -> RuleKind:
+        """Which of the five it is: the one that has a value."""
         return next(kind for kind in RuleKind if getattr(self, kind) is not None)
 
     @property
     def as_rule(self) -> Rule:
+        """The same in the core's words: 10% is a share of 0.1, milestones stand in order, a cool-down is a duration."""
         threshold = getattr(self, self.kind)
         share = isinstance(threshold, str)
         if share:

@@ -30,10 +30,12 @@ class Storage:
 
     @property
     def bytes_per_year(self) -> int | None:
+        """As if every hour of a year were captured and none packed."""
         return _per_year(self.bytes, self.hours - self.packed_hours)
 
     @property
     def packed_bytes_per_year(self) -> int | None:
+        """As if every hour of a year were captured and packed."""
         return _per_year(self.packed_bytes, self.packed_hours)
 
 

@@ -33,6 +33,7 @@ class Trial:
 
     @property
     def problems(self) -> list[str]:
+        """The sentences of the checks that did not pass."""
         return [finding.reason for finding in self.findings if not finding.passed]
 
 

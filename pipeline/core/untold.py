@@ -11,6 +11,7 @@ _UNTOLD = "untold"
 
 
 def untold(lake: SourceLake) -> set[Hour]:
+    """The hours of which Dagster has to be told. Raises LakeFault where the note is damaged."""
     note = lake.read_note(_UNTOLD)
     return {Hour.parse(key) for key in note["hours"]} if note else set()
 
@@ -24,4 +25,5 @@ def remember_untold(lake: SourceLake, hours: Iterable[Hour]) -> None:
 
 
 def forget_untold(lake: SourceLake) -> None:
+    """Dagster knows of all hours now. Raises LakeFault."""
     lake.drop_note(_UNTOLD)

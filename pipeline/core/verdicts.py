@@ -39,14 +39,17 @@ class Verdict:
 
     @property
     def findings(self) -> tuple[Finding, ...]:
+        """What each check found, in the order of the checks, before any word of the owner."""
         return tuple(timed.finding for timed in self.timed)
 
     @cached_property
     def signals(self) -> Signals:
+        """What was measured while the checks judged, to be kept beside what follows from the verdict."""
         return capture_signals(self.source, self.capture, self.origin, self.timed, self.listing, self.arrived)
 
     @property
     def rejected(self) -> bool:
+        """Whether the owner refuses the capture, whatever the checks say."""
         return any(decision.action == "reject" for decision in self.decisions)
 
     @property
@@ -78,6 +81,7 @@ class Verdict:
 
     @property
     def accepted(self) -> bool:
+        """Whether it may be its hour's snapshot: each check passed or was overruled, and nobody rejected it."""
         return not self.rejected and all(finding.passed for finding in self.judged)
 
     @property

@@ -63,9 +63,11 @@ class Followed:
 
     @property
     def all(self) -> tuple[str, ...]:
+        """The ids of the items as they are followed from ``month`` on."""
         return self.chosen + self.newcomers
 
     def within(self, month: str) -> tuple[str, ...]:
+        """The ids of the items to read of a month, written ``2026-11``: newcomers from that of ``month`` on."""
         return self.all if month >= self.month else self.chosen
 
 

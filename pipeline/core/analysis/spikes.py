@@ -46,6 +46,7 @@ class Spike:
 
     @property
     def hours(self) -> float:
+        """How long it lasted, between the observations at its ends."""
         return (self.ended - self.began) / timedelta(hours=1)
 
     @property

@@ -81,6 +81,7 @@ class Watched:
         return listed
 
     def moment(self, capture: int) -> datetime:
+        """When that capture was taken (UTC). ``capture``: its place in ``captured_at``."""
         return datetime.fromtimestamp(int(self.captured_at[capture]) / 1e6, UTC)
 
     def until(self, moment: datetime) -> Watched | None:

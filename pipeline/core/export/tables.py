@@ -79,6 +79,7 @@ class Export:
 
     @property
     def schema(self) -> pa.Schema:
+        """The columns of every table, with their types: the fixed ones of ``contents``, then those of the counters."""
         return pa.schema(self._fixed | self._counted)
 
     @property

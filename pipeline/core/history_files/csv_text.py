@@ -51,6 +51,7 @@ def csv_table(path: Path, header: Sequence[str]) -> pa.Table:
 
 
 def require_size(path: Path) -> None:
+    """Raises ConfigError for a file of more than 2 GB, which no memory would hold."""
     if path.stat().st_size > LARGEST_FILE:
         raise ConfigError("it is larger than 2 GB", "Split it by time and import one part after the other.", file=path)
 

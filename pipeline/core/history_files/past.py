@@ -16,6 +16,8 @@ from pipeline.platforms.protocol import Page
 
 
 class FileFormat(StrEnum):
+    """Who wrote the file, as ``ratchet import --format`` names it."""
+
     CSV = "csv"
     PARQUET = "parquet"
     REPO_STATS = "github-repo-stats"

@@ -75,6 +75,10 @@ def _require_calendar_times(path: Path, table: pa.Table) -> None:
 
 
 def require_columns(path: Path, names: Sequence[str], counters: Sequence[Counter], line: int | None = None) -> None:
+    """Raises ConfigError for a header that says too little, too much or one thing twice.
+
+    ``names``: the columns of the file; ``line``: that of the header, which a Parquet file has none of.
+    """
     known = [CAPTURED_AT, *ITEM_FIELDS, STATUS, *(counter.name for counter in counters)]
     required = [CAPTURED_AT, "item_id", *(counter.name for counter in counters if not counter.optional)]
     hint = f"Its columns can be: {', '.join(known)}."

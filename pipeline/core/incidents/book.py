@@ -40,6 +40,7 @@ class Incident(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def key(self) -> tuple[str, Cause, str]:
+        """What makes two troubles the same one: while an incident with this key is open, no other opens."""
         return self.subject, self.cause, self.detail
 
 
@@ -93,6 +94,7 @@ class Book:
         return decode(self.lake.incident(name), Incident), over
 
     def open(self, trouble: Trouble, now: datetime) -> Incident:
+        """Write a trouble down as an incident that began. Raises LakeFault."""
         parts = (f"{now:%Y-%m-%dT%H%M%S}", trouble.subject, trouble.cause, *filter(None, [trouble.detail]))
         incident = Incident(
             id="--".join(parts),
@@ -110,4 +112,5 @@ class Book:
         return incident
 
     def close(self, over: Over) -> None:
+        """Write down that an incident is over, beside what opened it. Raises LakeFault."""
         self.lake.publish(self.lake.incident(over.id + _OVER), encode_json(over), by=SENDING)

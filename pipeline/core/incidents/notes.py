@@ -73,6 +73,7 @@ def forget_attempt(lake: SourceLake, before: datetime) -> None:
 
 
 def failing_again(before: Failing | None, detail: str, now: datetime) -> Failing:
+    """One failure more, at ``now``. ``before``: what was noted of those in a row before it, None for the first."""
     return Failing(before.since if before else now, now, before.times + 1 if before else 1, detail)
 
 

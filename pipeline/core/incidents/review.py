@@ -39,6 +39,7 @@ class Watch:
 
     @property
     def subjects(self) -> set[str]:
+        """Whose incidents are judged here: those of any other source or channel are left as they are."""
         return {source.name for source in self.sources} | set(self.broken) | set(self.channels)
 
     def may_open(self, subject: str, now: datetime) -> bool:

@@ -13,6 +13,7 @@ _TITLE_LENGTH = 240
 
 
 def report_text(report: Report) -> str:
+    """The whole text, with a newline at its end: the same for the same report, so that a rebuild changes no file."""
     parts = [
         f"# {report.source}, {report.hour}{' (simulated)' if report.simulated else ''}",
         _summary(report),

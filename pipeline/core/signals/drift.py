@@ -60,6 +60,7 @@ def steady_signals(now: Signals, before: Sequence[Measured]) -> Finding:
 
 
 def sentences(found: Sequence[Drift]) -> str:
+    """What drifts in plain sentences, the first few by name and the others counted."""
     more = f" And {len(found) - _NAMED} more." if len(found) > _NAMED else ""
     return " ".join(f"{drift.what[:1].upper()}{drift.what[1:]}." for drift in found[:_NAMED]) + more
 

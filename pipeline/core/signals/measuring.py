@@ -33,6 +33,7 @@ class Arrived:
     first: list[Page] = field(default_factory=list)
 
     def passing(self, parts: Iterable[Page | Shifted | Ended]) -> Iterator[Page | Shifted | Ended]:
+        """The same parts, one by one, with their bytes, fields and times noted as they go by."""
         looked_at = 0
         for part in parts:
             if isinstance(part, Page):

@@ -57,6 +57,7 @@ class Measured:
 
     @property
     def at(self) -> datetime:
+        """When the capture was taken (UTC)."""
         return self.signals.captured_at
 
 
@@ -82,6 +83,7 @@ def read_signals(lake: SourceLake, name: str) -> Signals:
 
 
 def measured(signals: Signals) -> Measured:
+    """The numbers of one capture under their names; those that nobody measured are not among them."""
     fields = frozenset(signals.volume.fields) if signals.volume else frozenset[str]()
     return Measured(signals, dict(_numbers(signals)), fields)
 

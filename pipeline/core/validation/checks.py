@@ -45,6 +45,7 @@ class Check:
 
 
 def readable_listing(evidence: Evidence) -> Finding:
+    """Refuses a listing that was cut short, or of which a page could not be read."""
     problems = evidence.listing.problems
     frame = pd.DataFrame([vars(problem) for problem in problems], columns=["page", "request", "problem"])
     broken = breaches(frame, [Expectation("problem", "a page could not be used", pd.Series.isna)])
@@ -65,6 +66,7 @@ def readable_listing(evidence: Evidence) -> Finding:
 
 
 def unique_items(evidence: Evidence) -> Finding:
+    """Refuses a listing in which an id stands twice. Names what is gone instead: both come from an order that moved."""
     each_once = Finding("unique_items", True, f"{counted(len(evidence.items), 'item')}, each once.")
     repeated = evidence.named[evidence.named["item_id"].duplicated(keep=False)]
     if repeated.empty:
@@ -94,6 +96,10 @@ def unique_items(evidence: Evidence) -> Finding:
 
 
 def complete_listing(evidence: Evidence) -> Finding:
+    """Refuses an empty listing, and one that lacks more items of the last snapshot than the bounds allow.
+
+    Items that were carried already are not counted again. Fewer that are gone pass, and are named.
+    """
     observed = _observed_before(evidence)
     gone = _gone(evidence)
     bounds = evidence.bounds
@@ -139,6 +145,7 @@ def _gone_rows(gone: pd.DataFrame) -> tuple[Mapping[str, Any], ...]:
 
 
 def credential_runway(evidence: Evidence) -> Finding:
+    """Warns where a credential ends within the days of which its owner wants to know. It always passes."""
     expires, captured_at = evidence.listing.credential_expires, evidence.listing.captured_at
     if expires is None:
         reason = "Nothing tells when the credential ends. Where you know it, write expires_on into the source's YAML."

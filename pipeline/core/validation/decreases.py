@@ -19,6 +19,10 @@ CHECK = "non_decreasing_counts"
 
 
 def non_decreasing_counts(evidence: Evidence) -> Finding:
+    """Refuses what falls further than the policy of its counter lets it, and too many falls at once.
+
+    The first capture passes: there is nothing to compare with.
+    """
     if evidence.previous is None:
         return Finding(CHECK, True, "The first snapshot: there is nothing to compare with.")
     moved = _all_moved(evidence)

@@ -31,6 +31,7 @@ class Evidence:
 
     @property
     def items(self) -> pd.DataFrame:
+        """A row for each listed item: item_id, title, url, published_at and a column for each counter."""
         return self.listing.items
 
     @cached_property

@@ -19,6 +19,7 @@ CHECK = "required_fields"
 
 
 def required_fields(evidence: Evidence) -> Finding:
+    """Refuses items without an id or a counter that is not optional, and values of another type or out of range."""
     expectations = [
         Expectation("item_id", "item_id is missing or not a text", is_name),
         Expectation("title", "title is not a text", _is_text_or_missing),

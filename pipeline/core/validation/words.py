@@ -13,6 +13,10 @@ NAMED = 3
 
 
 def names(rows: pd.DataFrame, total: int | None = None) -> str:
+    """The items of the first rows, each as ``title [id]``, and how many more of ``total`` there are.
+
+    ``rows`` has the columns item_id and title; ``total`` is the number of rows unless more were found.
+    """
     total = len(rows) if total is None else total
     first = [
         f"{legible(str(row['title'] or '(untitled)'))} [{legible(str(row['item_id']))}]"
@@ -22,10 +26,12 @@ def names(rows: pd.DataFrame, total: int | None = None) -> str:
 
 
 def sentence(text: str) -> str:
+    """With a capital letter at its beginning and one full stop at its end."""
     return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
 
 
 def records(rows: pd.DataFrame) -> tuple[dict[str, Any], ...]:
+    """The rows as JSON can hold them, by the names of their columns."""
     return tuple({str(k): cell(v) for k, v in row.items()} for row in rows.to_dict("records"))
 
 

@@ -35,6 +35,7 @@ class Judged:
 
     @property
     def counters(self) -> tuple[str, ...]:
+        """The names of the counters as they were when the hour was accepted."""
         return tuple(counter.name for counter in self.lineage.terms.counters)
 
 

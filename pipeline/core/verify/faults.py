@@ -39,6 +39,7 @@ class Found:
     notes: list[str] = field(default_factory=list)
 
     def add(self, other: Found) -> None:
+        """Count in what was found elsewhere."""
         self.files += other.files
         self.faults += other.faults
         self.unrecorded += other.unrecorded
