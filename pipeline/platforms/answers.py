@@ -97,6 +97,7 @@ def meaning(response: httpx.Response, where: str, login_hint: str, now: datetime
 
 
 def no_data(where: str, login_hint: str) -> DeadSession:
+    """The fault of an HTML page that came as a success. ``where``: the request, without anything secret."""
     return DeadSession(
         f"{where} answered 200 with an HTML page where data was due, as platforms do without a session",
         login_hint,
@@ -125,6 +126,7 @@ def read(response: httpx.Response, where: str, timeout: float, room: Room) -> tu
 
 
 def beginning(response: httpx.Response, timeout: float) -> bytes:
+    """The first 64 KiB of a body, or what came of them within ``timeout`` seconds; nothing in an unknown coding."""
     body = bytearray()
     started = time.monotonic()
     for chunk in response.iter_bytes() if _encoding(response) in UNPACKED else ():
@@ -139,6 +141,7 @@ def _encoding(response: httpx.Response) -> str:
 
 
 def is_html(response: httpx.Response, body: bytes) -> bool:
+    """Whether the header says so, or what stands at the beginning of the body."""
     kind = str(response.headers.get("content-type", "")).strip().lower()
     return kind.startswith("text/html") or _HTML_START.match(body) is not None
 

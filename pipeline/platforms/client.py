@@ -241,7 +241,7 @@ class _Connection:
 
 
 def _wait_before_retry(error: Exception) -> bool | float:
-    """stamina's question after a failure: False is no retry, True its own back-off, a number seconds."""
+    """What stamina asks after a failure: False is no retry, True its own back-off, a number seconds."""
     if not isinstance(error, TransportFault):
         return False
     if error.retry_after is not None:

@@ -74,9 +74,11 @@ class Forem(Platform, frozen=True):
 
     @property
     def credential(self) -> str:
+        """The API key, which every request sends."""
         return self.api_key.get_secret_value()
 
     def headers(self) -> Mapping[str, str]:
+        """The key, and version 1 of the API."""
         return {"Accept": "application/vnd.forem.api-v1+json", "api-key": self.credential}
 
     def ask(self, known: Container[str]) -> Generator[Sequence[Request], Sequence[Page], None]:
@@ -90,9 +92,11 @@ class Forem(Platform, frozen=True):
                 return
 
     def trim(self, page: Page) -> Page:
+        """Without the text of an article, its author and everything else that is not counted."""
         return keep(page, _KEPT)
 
     def read(self, page: Page) -> Columns:
+        """A row an article; a page of none gives empty columns. Raises Unreadable."""
         articles = decode(page, list[_Article])
         return {
             "item_id": [id_text(article.id) for article in articles],

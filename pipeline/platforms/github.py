@@ -144,14 +144,17 @@ class GitHub(Platform, frozen=True):
 
     @property
     def policies(self) -> Mapping[str, Policy]:
+        """Without the traffic, or the downloads, that the settings leave out."""
         not_asked = {*(() if self.traffic else TRAFFIC), *(() if self.releases else ("downloads",))}
         return {name: policy for name, policy in self.default_policies.items() if name not in not_asked}
 
     @property
     def credential(self) -> str:
+        """The token; none for public repositories."""
         return self.token.get_secret_value() if self.token else ""
 
     def headers(self) -> Mapping[str, str]:
+        """Version 2022-11-28 of the API, and the token where there is one."""
         sent = {"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"}
         return sent | ({"Authorization": f"Bearer {self.credential}"} if self.credential else {})
 
@@ -183,6 +186,7 @@ class GitHub(Platform, frozen=True):
         return keep(page, kept) if kept else page
 
     def read(self, page: Page) -> Columns:
+        """A repository, files of releases, or days of traffic as Details, by what was asked for. Raises Unreadable."""
         repository, part = _asked_for(page)
         if part is None:
             return self._read_repository(repository, page)
@@ -229,6 +233,7 @@ class GitHub(Platform, frozen=True):
         return None
 
     def expiry(self, headers: Sequence[tuple[str, str]], now: datetime) -> datetime | None:
+        """What a header tells, or ``expires_on``, if that is sooner. The present time is not believed (see above)."""
         told = [_moment(value) for name, value in headers if name == _EXPIRATION] + [super().expiry(headers, now)]
         return min((end for end in told if end and abs(end - now) > _STILL_VALID), default=None)
 

@@ -98,9 +98,11 @@ class Note(Platform, frozen=True):
 
     @property
     def credential(self) -> str:
+        """The session of a browser, which note.com renews at its own time."""
         return self.session_cookie.get_secret_value()
 
     def headers(self) -> Mapping[str, str]:
+        """The session as a cookie."""
         return {"Accept": "application/json", "Cookie": f"{_COOKIE}={self.credential}"}
 
     def ask(self, known: Container[str]) -> Generator[Sequence[Request], Sequence[Page], None]:
@@ -131,6 +133,7 @@ class Note(Platform, frozen=True):
         return DeadSession(what, self.login_hint, status=200)
 
     def expiry(self, headers: Sequence[tuple[str, str]], now: datetime) -> datetime | None:
+        """The end that a reply gives the session's cookie, or ``expires_on``, whichever is sooner."""
         told = cookie_expiry(headers, {_COOKIE: self.credential}, now), super().expiry(headers, now)
         return min((moment for moment in told if moment), default=None)
 

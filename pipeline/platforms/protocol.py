@@ -222,15 +222,19 @@ class Feed(Platform, frozen=True):
 
     @property
     def credential(self) -> str:
+        """None: what a feed reads is told without one, unless it says otherwise."""
         return ""
 
     def headers(self) -> Mapping[str, str]:
+        """None, unless the feed asks a server."""
         return {}
 
     def ask(self, known: Container[str]) -> Generator[Sequence[Request], Sequence[Page], None]:
+        """Nothing: what a feed tells is read by `read_on`."""
         yield from ()
 
     def read(self, page: Page) -> Columns:
+        """Raises Unreadable, as a page of a feed lists no items by itself."""
         raise Unreadable("a page of this platform is counted, and lists no items by itself")
 
     @abstractmethod

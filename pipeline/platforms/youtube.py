@@ -156,9 +156,11 @@ class YouTube(Platform, frozen=True):
 
     @property
     def credential(self) -> str:
+        """The API key."""
         return self.api_key.get_secret_value()
 
     def headers(self) -> Mapping[str, str]:
+        """The key in a header, so that it is in no address."""
         return {"Accept": "application/json", "X-Goog-Api-Key": self.credential}
 
     def ask(self, known: Container[str]) -> Generator[Sequence[Request], Sequence[Page], None]:
@@ -193,6 +195,7 @@ class YouTube(Platform, frozen=True):
             asked = {**asked, "pageToken": uploads.nextPageToken}
 
     def trim(self, page: Page) -> Page:
+        """Without descriptions, pictures and whatever else is not counted."""
         return keep(page, _KEPT)
 
     def read(self, page: Page) -> Columns:

@@ -23,10 +23,12 @@ encoder = msgspec.msgpack.Encoder(order="deterministic")
 
 
 def paired(minutes: Minutes[_T]) -> Paired[_T]:
+    """By item and counter, pairs of a minute and what stands there, in order: the same bytes for the same content."""
     return {item: {name: sorted(of.items()) for name, of in found.items()} for item, found in minutes.items()}
 
 
 def unpaired(minutes: Paired[_T]) -> Minutes[_T]:
+    """What `paired` was made of."""
     return {item: {name: dict(of) for name, of in found.items()} for item, found in minutes.items()}
 
 

@@ -22,9 +22,11 @@ class Refusals:
 
     @property
     def rows(self) -> tuple[Mapping[str, Any], ...]:
+        """The evidence: place, position, reason, and the beginning of the event as legible text."""
         return tuple(self._rows)
 
     def add(self, place: str, position: int, reason: str, text: bytes) -> None:
+        """Count a record that was refused. ``position`` is its byte or its offset in ``place``."""
         self.count += 1
         if len(self._rows) < EVIDENCE_ROWS:
             shown = text[:_EVIDENCE_LENGTH].decode("utf-8", "backslashreplace")

@@ -58,6 +58,8 @@ class Reach(msgspec.Struct):
 
 
 class End(msgspec.Struct):
+    """The page of the end: by place, where reading goes on and how far it reached."""
+
     places: dict[str, Reach]
 
     @property
@@ -82,6 +84,7 @@ class Room:
 
     @property
     def is_full(self) -> bool:
+        """Whether no further page of records goes in, by their number or by their bytes."""
         return self._pages <= 0 or self._bytes <= 0
 
     def take(self, body: bytes) -> bool:
@@ -94,12 +97,14 @@ class Room:
 
 
 def records_page(kind: str, stretch: Stretch, body: bytes, now: datetime) -> Page:
+    """A page of records as the capture keeps it. ``kind``: its content type, which says how the records stand in it."""
     return Page(
         f"READ {stretch.place} {stretch.first} {stretch.next}", HTTPStatus.OK, {"content-type": kind}, now, body
     )
 
 
 def end_page(places: Mapping[str, Reach], now: datetime) -> Page:
+    """The page of the end. ``places``: every place that there was; the same for the same ones, in whatever order."""
     body = msgspec.json.encode(End(dict(sorted(places.items()))))
     return Page(END, HTTPStatus.OK, {"content-type": "application/json"}, now, body)
 

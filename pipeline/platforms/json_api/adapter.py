@@ -34,7 +34,8 @@ class Described(Platform, frozen=True):
 
     @property
     @abstractmethod
-    def description(self) -> Description: ...
+    def description(self) -> Description:
+        """What its YAML, or its preset, says of the endpoint."""
 
     @property
     def values(self) -> Mapping[str, str]:
@@ -48,17 +49,21 @@ class Described(Platform, frozen=True):
 
     @property
     def policies(self) -> Mapping[str, Policy]:
+        """Of the counters that the description names, and no others."""
         return {name: reading.as_policy for name, reading in self.description.counters.items()}
 
     @property
     def optional_counters(self) -> frozenset[str]:
+        """Those that the description calls optional."""
         return frozenset(name for name, reading in self.description.counters.items() if reading.optional)
 
     @property
     def credential(self) -> str:
+        """All secrets that are sent, one a line: renewing any of them is a new credential."""
         return "\n".join(self.sent.secrets)
 
     def headers(self) -> Mapping[str, str]:
+        """Accept, and the headers and cookies of `sent`."""
         sent = {"Accept": "application/json"}
         sent |= {name: value.get_secret_value() for name, value in self.sent.headers.items()}
         if self.sent.cookies:
@@ -67,9 +72,11 @@ class Described(Platform, frozen=True):
         return sent
 
     def secret_params(self) -> Mapping[str, str]:
+        """The secret parts of `sent` that go into the query."""
         return {name: value.get_secret_value() for name, value in self.sent.query.items()}
 
     def ask(self, known: Container[str]) -> Generator[Sequence[Request], Sequence[Page], None]:
+        """The lookup first, if it gives a value that is not set, then the pages of the listing. Raises Unreadable."""
         description, values = self.description, dict(self.values)
         if description.lookup is not None and not description.lookup.gives.keys() <= values.keys():
             lookup = description.lookup
@@ -86,6 +93,7 @@ class Described(Platform, frozen=True):
         return description.pages.first(_request(description.path, description.params, values))
 
     def fault(self, answer: Page) -> RatchetError | None:
+        """A dead session, or a used up limit, as the description says what such an answer looks like."""
         dead, limited = self.description.dead_session, self.description.limited
         if dead is not None and dead.holds(answer):
             what = f"{answer.request} answered {answer.status} as it does to a session that has ended"
@@ -97,6 +105,7 @@ class Described(Platform, frozen=True):
         return None
 
     def expiry(self, headers: Sequence[tuple[str, str]], now: datetime) -> datetime | None:
+        """The earliest of what cookies, JSON web tokens (RFC 7519) and ``expires_on`` tell."""
         cookies = {name: value.get_secret_value() for name, value in self.sent.cookies.items()}
         told = [super().expiry(headers, now), cookie_expiry(headers, cookies, now)]
         told += [jwt_expiry(secret) for secret in self.sent.secrets]
@@ -114,6 +123,7 @@ class Described(Platform, frozen=True):
             return page  # no JSON at all: evidence for the checks
 
     def read(self, page: Page) -> Columns:
+        """The columns that the expressions find in a page; none in the lookup's. Raises Unreadable."""
         if self._is_lookup(page):
             return {"item_id": []}
         return self.description.columns(decode(page, object), page.request)
@@ -137,6 +147,7 @@ class JsonApi(Described, Description, frozen=True):
 
     @property
     def description(self) -> Description:
+        """Itself: its YAML holds the keys of a description."""
         return self
 
     @model_validator(mode="after")

@@ -77,6 +77,7 @@ class Auth(_Strict, frozen=True):
 
     @property
     def secrets(self) -> list[str]:
+        """Every secret value, in an order that does not depend on the YAML's."""
         kinds = (self.headers, self.cookies, self.query)
         return [value.get_secret_value() for kind in kinds for _, value in sorted(kind.items())]
 
@@ -96,6 +97,7 @@ class Lookup(_Strict, frozen=True):
 
     @property
     def placeholders(self) -> set[str]:
+        """The names that its path and params need, without the ${}."""
         return placeholders(self.path) | in_params(self.params)
 
 
@@ -156,6 +158,7 @@ class Condition(_Strict, frozen=True):
         return self
 
     def holds(self, answer: Page) -> bool:
+        """Whether an answer meets it. A body that is not JSON meets no expression."""
         if answer.status in self.statuses:
             return True
         if self.when is None:
@@ -254,4 +257,5 @@ def in_params(params: Mapping[str, str | list[str]]) -> set[str]:
 
 
 def each(texts: str | list[str]) -> Iterable[str]:
+    """One text alone as a list of one."""
     return [texts] if isinstance(texts, str) else texts

@@ -149,6 +149,7 @@ def find_address(address: str, value: Any, where: str) -> Any:
 
 
 def fields_of_address(address: str) -> set[str]:
+    """The fields that an address is made of: those in its braces, or those of an expression that finds all of it."""
     expressions = _IN_BRACES.findall(address) if _ADDRESS.match(address) else [address]
     return {name for expression in expressions for name in fields_of(expression)}
 
@@ -157,6 +158,7 @@ def fields_of_address(address: str) -> set[str]:
 
 
 def placeholders(text: str) -> set[str]:
+    """The names in ${} of a text."""
     return set(_PLACEHOLDER.findall(text))
 
 

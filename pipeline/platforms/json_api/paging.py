@@ -153,9 +153,11 @@ class ByNumber(_Counted, frozen=True):
     first_page: int = Field(default=1, ge=0)
 
     def first(self, request: Request) -> Request:
+        """The listing's own request, with the number of its first page."""
         return _with(super().first(request), self.param, self.first_page)
 
     def following(self, listing: Listing, asked: Request, reply: Reply) -> Request | None:
+        """The next number, until a page is the last. Raises Unreadable where it does not say."""
         return None if self.ends_with(reply) else _with(asked, self.param, int(str(asked.params[self.param])) + 1)
 
 
@@ -167,9 +169,11 @@ class ByOffset(_Counted, frozen=True):
     first_item: int = Field(default=0, ge=0)
 
     def first(self, request: Request) -> Request:
+        """The listing's own request, from its first item."""
         return _with(super().first(request), self.param, self.first_item)
 
     def following(self, listing: Listing, asked: Request, reply: Reply) -> Request | None:
+        """From behind the items that came, until a page is the last. Raises Unreadable where it does not say."""
         if self.ends_with(reply):
             return None
         return _with(asked, self.param, int(str(asked.params[self.param])) + reply.items)
@@ -204,6 +208,7 @@ class ByNext(_Told, frozen=True):
     next: Expression
 
     def following(self, listing: Listing, asked: Request, reply: Reply) -> Request | None:
+        """With what the body tells, until it tells nothing. Raises Unreadable for what is no text or number."""
         value = self.told(self.next, reply)
         if value is None:
             return None
@@ -229,6 +234,7 @@ class ByLink(_Told, frozen=True):
         return self
 
     def following(self, listing: Listing, asked: Request, reply: Reply) -> Request | None:
+        """Where the header or the body leads. Raises Unreadable where that is another host, or outside of ``under``."""
         link = _linked(reply.page.headers.get("link", "")) if self.next is None else self.told(self.next, reply)
         if link is None:
             return None

@@ -61,24 +61,29 @@ class Preset(Described, frozen=True):
 
     @property
     def description(self) -> Description:
+        """That of the file of its kind, which all its accounts share."""
         return self.described
 
     @property
     def values(self) -> Mapping[str, str]:
+        """The parameters that are not secret, for the ${name} in paths and params."""
         given = {name: getattr(self, name) for name in self.described.parameters}
         return {name: value for name, value in given.items() if isinstance(value, str)}
 
     @property
     def secrets(self) -> Mapping[str, str]:
+        """The parameters that are, for the ${name} in what is sent as auth."""
         given = {name: getattr(self, name) for name in self.described.parameters}
         return {name: value.get_secret_value() for name, value in given.items() if isinstance(value, SecretStr)}
 
     @property
     def credential(self) -> str:
+        """All its secrets, one a line: renewing any of them is a new credential."""
         return "\n".join(self.secrets.values())
 
     @property
     def sent(self) -> Auth:
+        """What goes with each request, filled with `secrets`; a part whose value was not given is left out."""
         auth, secrets = self.described.auth, self.secrets
         return Auth(
             headers=_filled(auth.headers, secrets),

@@ -77,9 +77,11 @@ class OpenMetrics(Settings, Feed, frozen=True):
 
     @property
     def credential(self) -> str:
+        """The bearer token; none where the program asks for none."""
         return self.token.get_secret_value() if self.token is not None else ""
 
     def headers(self) -> Mapping[str, str]:
+        """Accept of the ``format`` that the YAML names, and the token (RFC 6750)."""
         told = {"Accept": _ACCEPT[self.format]}
         return told | {"Authorization": f"Bearer {self.credential}"} if self.credential else told
 
@@ -95,6 +97,7 @@ class OpenMetrics(Settings, Feed, frozen=True):
         return frozenset(self.policies)
 
     def ask(self, known: Container[str]) -> Generator[Sequence[Request], Sequence[Page], None]:
+        """The metrics, in one answer."""
         yield [Request(self.path, self.params)]
 
     def scrape(self, *, max_bytes: int, now: Callable[[], datetime], retry: bool) -> Iterator[Page]:
@@ -133,6 +136,7 @@ class OpenMetrics(Settings, Feed, frozen=True):
         return spool.read_on(self.spool, positions, max_pages=max_pages, max_bytes=max_bytes, now=now, suffix=SUFFIX)
 
     def tidy(self, accepted: Carried, now: datetime) -> None:
+        """Remove segments of the spool that are counted for good and older than ``keep_days``."""
         if self.spool is not None:
             from pipeline.platforms.feed import spool
 
@@ -150,6 +154,7 @@ class OpenMetrics(Settings, Feed, frozen=True):
         latest: datetime,
         by_minute: Collection[str] = (),
     ) -> Folded:
+        """Count the scrapes on. Raises LakeFault for state that cannot be read."""
         with sound_state("series"):
             return counted(
                 self,
@@ -164,16 +169,20 @@ class OpenMetrics(Settings, Feed, frozen=True):
 
     @property
     def minute_counters(self) -> frozenset[str]:
+        """Totals and counts of scrapes: of a plain value no gain is told."""
         return frozenset(("total", *self.counters, "scrapes", "refused", "failed"))
 
     def minutes(self, carried: Carried) -> Minutes:
+        """By item and counter what each of the last minutes gained. Raises LakeFault for state that cannot be read."""
         with sound_state("series"):
             return state_of(carried.get(SCRAPING)).gains
 
     @property
     def level_counters(self) -> frozenset[str]:
+        """``value``, and the gauges of the YAML."""
         return frozenset(("value", *self.gauges))
 
     def levels(self, carried: Carried) -> Levels:
+        """By item and gauge its lowest and highest of each minute. Raises LakeFault for state that cannot be read."""
         with sound_state("series"):
             return state_of(carried.get(SCRAPING)).levels

@@ -36,10 +36,12 @@ class Carried(msgspec.Struct):
     levels: Minutes[Minute] = {}
 
     def forget_minutes(self, before: int) -> None:
+        """Drop what was counted or kept by a minute earlier than ``before`` (from 1970)."""
         self.gains = since(self.gains, before)
         self.levels = since(self.levels, before)
 
     def encoded(self) -> bytes:
+        """As msgpack: the same for the same content."""
         return encoder.encode(
             [self.positions, self.last, self.series, self.bounded, paired(self.gains), paired(self.levels)]
         )

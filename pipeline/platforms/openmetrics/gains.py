@@ -9,6 +9,7 @@ from pipeline.platforms.openmetrics.carried import Series
 
 
 def microseconds(moment: datetime) -> int:
+    """Since 1970, without a rounding of floats."""
     since = moment - datetime(1970, 1, 1, tzinfo=UTC)
     return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 

@@ -32,6 +32,7 @@ class SeriesSpec(BaseModel, frozen=True, extra="forbid"):
         return where
 
     def covers(self, name: str, labels: Labels) -> bool:
+        """Whether the series belongs to it; a label that it lacks counts as empty, as for Prometheus."""
         if name != self.metric:
             return False
         told = dict(labels)
@@ -46,7 +47,8 @@ def _spelled_out(written: Any) -> Any:
 
 
 class Settings(BaseModel, frozen=True, extra="forbid"):
-    """
+    """What is asked for, and what becomes of the series that are told.
+
     ``format``      what the program is asked for: openmetrics, or text, the older format of Prometheus
     ``counters``    sums of cumulative series under a name of one's own
     ``gauges``      values under a name of one's own
@@ -77,12 +79,15 @@ class Settings(BaseModel, frozen=True, extra="forbid"):
             raise Unreadable(f"{fault}; {hint}") from None
 
     def sums_of(self, name: str, labels: Labels) -> tuple[str, ...]:
+        """The names under ``counters`` to which the series adds."""
         return _names(tuple(self.counters.items()), name, labels) if self.counters else ()
 
     def gauges_of(self, name: str, labels: Labels) -> tuple[str, ...]:
+        """The names under ``gauges`` for which the series stands."""
         return _names(tuple(self.gauges.items()), name, labels) if self.gauges else ()
 
     def title_of_sum(self, name: str) -> str:
+        """What an item's title says of a sum: its series, their labels, and the unit of its last decimal."""
         spec = self.counters.get(name)
         if spec is None:
             return name

@@ -74,6 +74,7 @@ def decoded(text: bytes) -> Record:
 
 
 def record_of(page: Page) -> Record:
+    """The answer as a record: short text as it is, anything else packed with zlib, in base64."""
     kind = page.headers.get("content-type", "")
     if len(page.body) <= _SPELLED_OUT:
         with suppress(UnicodeDecodeError):
@@ -149,6 +150,7 @@ class SpoolWriter:
             raise _fault(self.folder, fault) from None
 
     def close(self) -> None:
+        """Let the segment go, so that its readers know that no more comes."""
         if self._segment is not None:
             os.close(self._segment)
             self._segment = None

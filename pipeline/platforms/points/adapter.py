@@ -88,6 +88,7 @@ class Points(Feed, frozen=True):
     def read_on(
         self, carried: Carried, *, max_pages: int, max_bytes: int, now: Callable[[], datetime]
     ) -> Iterator[Page]:
+        """New records of the spool or the topic. Raises LakeFault for state that cannot be read."""
         with sound_state("points"):
             positions = positions_in(carried.get(READING))
         if self.spool is not None:
@@ -102,6 +103,7 @@ class Points(Feed, frozen=True):
         return topic.read_on(self.kafka, positions, max_pages=max_pages, max_bytes=max_bytes, now=now)
 
     def tidy(self, accepted: Carried, now: datetime) -> None:
+        """Remove segments of the spool that are counted and older than ``keep_days``; a topic has its own retention."""
         if self.spool is not None and self.keep_days is not None:
             from pipeline.platforms.feed import spool
 
@@ -119,6 +121,7 @@ class Points(Feed, frozen=True):
         latest: datetime,
         by_minute: Collection[str] = (),
     ) -> Folded:
+        """Count the events on, each one once. Raises LakeFault for state that cannot be read."""
         with sound_state("points"):
             return counted(
                 self._settings,
@@ -139,5 +142,6 @@ class Points(Feed, frozen=True):
         )
 
     def minutes(self, carried: Carried) -> Minutes:
+        """By point and counter, how many came in each minute. Raises LakeFault for state that cannot be read."""
         with sound_state("points"):
             return state_of(carried.get(READING)).minutes

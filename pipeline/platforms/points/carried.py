@@ -27,6 +27,7 @@ _NUMBERED = re.compile(r"(.+)-(\d{1,15})", re.ASCII | re.DOTALL)
 
 
 def digest(text: str) -> bytes:
+    """Eight bytes for any id that does not number its events."""
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=_DIGEST).digest()
 
 

@@ -64,6 +64,7 @@ class Event(msgspec.Struct, gc=False):
 
     @property
     def is_error(self) -> bool:
+        """Whether its severity says so: ERROR or FATAL."""
         return self.data.severity in _ERRORS
 
     def key(self, name: str) -> str | None:
