@@ -157,7 +157,7 @@ class Coverage(msgspec.Struct, frozen=True):
 
 
 class Items(msgspec.Struct, frozen=True):
-    """How many items the snapshot holds: seen in this hour, carried with their last values, and never seen before."""
+    """How many items of a snapshot were observed, some of them for the first time, and how many are carried."""
 
     observed: int
     carried: int
