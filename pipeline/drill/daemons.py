@@ -37,6 +37,7 @@ Ask = Callable[[str, Mapping[str, Any]], Mapping[str, Any]]
 
 
 def daemon_faults() -> Iterator[Fault]:
+    """One fault, on a stage with a second daemon."""
     words = "two runs launched under two daemons: the hour accepted once, no run lost, Dagster's log tells of the other"
     yield Fault("second daemon", words, _play)
 

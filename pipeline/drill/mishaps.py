@@ -33,6 +33,7 @@ def control() -> Fault:
 
 
 def machine_faults() -> Iterator[Fault]:
+    """Each on a stage of its own, in the order in which the drill's table shows them."""
     yield collected(
         "clock set back", Expected(14, "clock went back", "the clock of this machine went back"), _accept_a_later_hour
     )

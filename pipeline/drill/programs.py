@@ -28,6 +28,7 @@ _ACCEPTED = Expected(0, "", None, Left.ACCEPTED, "SUCCESS")
 
 
 def program_faults() -> Iterator[Fault]:
+    """Each with a spool of its own, into which a program writes."""
     words = "one message within the hour and the report name its file, line, function, first time and version"
     yield Fault("error that grows", f"{_ACCEPTED.words}; {words}", _grow)
     yield Fault("malformed events", f"{_ACCEPTED.words}; each kept with its reason, the others counted", _garble)

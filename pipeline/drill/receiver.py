@@ -22,10 +22,12 @@ class Receiver:
 
     @property
     def up(self) -> str:
+        """The address of a webhook that takes what it is sent."""
         return self._address("/up")
 
     @property
     def down(self) -> str:
+        """The address of a webhook that refuses all of it."""
         return self._address(_DOWN)
 
     def _address(self, path: str) -> str:

@@ -154,10 +154,12 @@ class Stage:
 
     @property
     def project(self) -> Project:
+        """The throw-away project, all of it under ``folder``."""
         return Project(self.folder / "defs", self.folder / "data")
 
     @property
     def lake(self) -> SourceLake:
+        """The lake of the one source."""
         return self.project.lake.source(self.subject.name)
 
     @property
@@ -175,6 +177,7 @@ class Stage:
 
     @property
     def source(self) -> Source:
+        """As its YAML stands now, with the session of the sandbox. Raises ConfigError."""
         return read_source(self._yaml, {**environment(), SESSION: self.sandbox.cookie})
 
     @property
@@ -210,9 +213,11 @@ class Stage:
         return self.run([program("ratchet"), *arguments])
 
     def collect(self) -> Ended:
+        """``ratchet collect`` of the source, to its end."""
         return self.ratchet("collect", self.subject.name)
 
     def run(self, command: Sequence[str], **variables: str) -> Ended:
+        """A program in the stage's environment and ``variables``, to its end; beyond PATIENCE_SECONDS it is killed."""
         with self.started(command, **variables) as process:
             return ended(process)
 

@@ -63,6 +63,7 @@ class Expected:
 
     @property
     def words(self) -> str:
+        """What is expected, as the drill's table says it."""
         told = f"message '{self.message}'" if self.message else "no incident"
         return f"exit {self.exit_code}, {self.left.value}, {told}"
 
@@ -80,6 +81,7 @@ class Seen:
 
     @property
     def words(self) -> str:
+        """What happened, as the drill's table says it: of several errors the first."""
         lines = [line for line in self.ended.stderr.splitlines() if line.strip()]
         errors = [line.removeprefix("Error: ") for line in lines if line.startswith("Error: ")]
         words = [f"exit {self.ended.exit_code}"]

@@ -66,10 +66,12 @@ class Families:
         }
 
     def set(self, name: str, value: float | None, *labels: str) -> None:
+        """Add a sample. ``labels``: the values, in the order of GAUGES; None is no sample."""
         if value is not None:
             self._gauges[name].add_metric(labels, value)
 
     def all(self) -> Iterator[Metric]:
+        """The gauges that have a sample, and the crossings, even where there are none."""
         yield from (family for family in self._gauges.values() if family.samples)
         yield self.crossings
 
@@ -97,6 +99,7 @@ class VitalSigns(Collector):
         return ()
 
     def collect(self) -> Iterator[Metric]:
+        """One scrape: what cannot be read makes ``ratchet_scrape_fault`` of it, and takes nothing else away."""
         begun, families = perf_counter(), Families()
         with self._lock:
             sources, broken = self._sources.read()

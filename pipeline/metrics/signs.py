@@ -106,6 +106,7 @@ class SourceSigns:
         return self._history.get(key, stamps(folders), lambda: self._read(source, now))
 
     def present(self) -> Present:
+        """What changes between the hours. Raises LakeFault."""
         return self._small.read()
 
     def _read(self, source: Source, now: datetime) -> History:
@@ -182,6 +183,7 @@ class MonthCrossings:
     _kept: Kept[Counter[_Crossed]] = field(default_factory=Kept)
 
     def read(self, lake: SourceLake, month: str, folders: tuple[Stamp, ...]) -> Counter[_Crossed]:
+        """How often each threshold was crossed, again only if ``folders`` changed. Raises LakeFault."""
         return self._kept.get(None, folders, lambda: self._count(lake, month))
 
     def _count(self, lake: SourceLake, month: str) -> Counter[_Crossed]:
@@ -206,6 +208,7 @@ class SmallSigns:
     _sizes: Sizes = field(default_factory=Sizes)
 
     def read(self) -> Present:
+        """What stands there now. Raises LakeFault."""
         receipts: tuple[Stamp, ...] = (stamp(self.lake.root / "receipts"),)
         failing = {
             name.removeprefix(CHANNEL): note.times
@@ -227,6 +230,7 @@ class OpenIncidents:
     _open: Kept[Sequence[Incident]] = field(default_factory=Kept)
 
     def read(self) -> Sequence[Incident]:
+        """The incidents that are open now. Raises LakeFault."""
         folder: Path = self.lake.root / "incidents"
         return self._open.get(None, (stamp(folder),), Book(self.lake).open_incidents)
 

@@ -19,6 +19,7 @@ class KnownSources:
     _kept: Kept[tuple[list[Source], list[str]]] = field(default_factory=Kept)
 
     def read(self) -> tuple[list[Source], list[str]]:
+        """The sound sources, and the names of those that cannot load."""
         files = self.project.source_files()
         key = tuple(files)
         return self._kept.get(key, tuple(map(stamp, (*files, env_file()))), lambda: self._read(files))

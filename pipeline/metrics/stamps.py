@@ -44,6 +44,7 @@ class Kept(Generic[ReadT]):
     _read: ReadT | None = None
 
     def get(self, key: object, folders: tuple[Stamp, ...], read: Callable[[], ReadT]) -> ReadT:
+        """What was read, or what ``read`` gives where ``key`` or one of ``folders`` is not what it was."""
         if self._read is not None and self._key == (key, folders):
             return self._read
         found = read()
@@ -60,6 +61,7 @@ class Sizes:
     _known: dict[Path, tuple[Stamp, int, list[Path]]] = field(default_factory=dict)
 
     def of(self, folder: Path) -> int:
+        """Bytes as the disk counts them, in whole blocks. Raises LakeFault."""
         now = stamp(folder)
         known = self._known.get(folder)
         if known is None or known[0] != now:

@@ -55,6 +55,7 @@ def attempts(lake: SourceLake, channel: str, now: datetime) -> int | None:
 
 
 def next_attempt(failing: Failing) -> datetime:
+    """When it is tried again (UTC): after 1, 2, 4 and at most 50 minutes."""
     return failing.at + min(FIRST_WAIT * (1 << min(failing.times - 1, 10)), LONGEST_WAIT)
 
 

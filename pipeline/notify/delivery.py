@@ -47,7 +47,8 @@ _HTTP_STATUS = re.compile(r"\berror=(\d{3})\b")
 class Receipts(Protocol):
     """What was delivered to whom; the lake keeps it as ``receipts/<key>.json``."""
 
-    def has(self, key: str) -> bool: ...
+    def has(self, key: str) -> bool:
+        """Whether there is one of the name."""
 
     def put(self, key: str, receipt: Mapping[str, Any]) -> None:
         """Publish atomically. Refuses to replace a receipt."""
@@ -94,6 +95,7 @@ class Delivery:
 
     @property
     def words(self) -> str:
+        """One line for people, as the command line prints it."""
         return f"{self.channel}: {self.result}. {self.detail}".rstrip()
 
 

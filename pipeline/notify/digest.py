@@ -52,6 +52,7 @@ class Stretch:
 
     @property
     def words(self) -> str:
+        """The day, or the first and the last one, in English."""
         if self.period is Period.DAILY:
             return f"{self.first:%A, %-d %B %Y}"
         return f"{self.first:%-d %B} to {self.last:%-d %B %Y}"

@@ -93,9 +93,9 @@ def _fitting(lines: Sequence[str]) -> list[str]:
 
 
 def _item_line(crossings: Sequence[Mapping[str, Any]], lately: Lately) -> str:
-    """``- 1,000 views (988 → 1,012; +24 in 1.0 h, +310 in 24.0 h): “Title” https://…``: our words first, so that
-    the title of a script written from right to left does not turn the line around.
+    """``- 1,000 views (988 → 1,012; +24 in 1.0 h, +310 in 24.0 h): “Title” https://…``.
 
+    Our words come first, so that the title of a script written from right to left does not turn the line around.
     ``crossings`` are those of one item, the highest threshold first.
     """
     milestones: set[str] = set()

@@ -77,6 +77,7 @@ class RecordedAccount:
         return self._shown_at
 
     def __call__(self) -> tuple[Article, ...]:
+        """The articles of the capture that is shown now, in the listing's order."""
         return self._recording.articles(self._shown_at)
 
 

@@ -69,6 +69,7 @@ class NoteSandbox:
 
     @property
     def url(self) -> str:
+        """Where it listens (http, on 127.0.0.1)."""
         return f"http://127.0.0.1:{self._server.server_address[1]}"
 
     def fail_next(self, *faults: Fault) -> None:
@@ -93,6 +94,7 @@ class NoteSandbox:
         self._server.server_close()
 
     def take_fault(self) -> Fault | None:
+        """The next fault that was asked for, which the next answer shows; None where there is none."""
         try:
             return self._faults.popleft()
         except IndexError:

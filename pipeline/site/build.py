@@ -66,6 +66,7 @@ class _Card(msgspec.Struct, frozen=True):
 
 
 def site_folder(project: Project) -> Path:
+    """Where the pages lie, and ``.cache`` beside them."""
     return project.data / "site"
 
 

@@ -54,6 +54,7 @@ def make_axis(watched: Watched, hourly_days: int) -> Axis:
 
 
 def axis_payload(watched: Watched, axis: Axis) -> dict[str, Any]:
+    """The axis of a page: ``x``, and the places of ``breaks`` and of ``hourly`` (the first of those all kept)."""
     seconds = watched.captured_at[axis.kept] // 1_000_000
     return {"x": _differences(seconds), "breaks": list(axis.breaks), "hourly": axis.hourly_from}
 

@@ -75,6 +75,7 @@ def thinning(watched: Watched, hourly_days: int, charted: int, happenings: int, 
 
 
 def left_out(watched: Watched) -> str:
+    """How many items the page does not show, in a sentence; nothing where it shows all."""
     if not watched.left_out:
         return ""
     return f"{watched.left_out:,} more items are counted in the totals and are not listed here."
