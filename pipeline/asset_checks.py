@@ -25,6 +25,7 @@ _LONGEST = 2_000
 
 
 def build_asset_checks(source: Source, partitions: dg.PartitionsDefinition) -> list[dg.AssetChecksDefinition]:
+    """The checks of the capture, drift among them, and those of the delta, each in one step of its own."""
     resources = {LAKE, CLOCK, lock_key(source)}
 
     @dg.multi_asset_check(
@@ -46,7 +47,7 @@ def build_asset_checks(source: Source, partitions: dg.PartitionsDefinition) -> l
                 history.record_refusal(lake, judged)
             findings = (*judged.judged, history.steadiness(lake, judged))
         for finding in findings:
-            yield check_result(asset_key(source, RAW), finding)
+            yield _check_result(asset_key(source, RAW), finding)
 
     @dg.multi_asset_check(
         name=f"{source.name}_delta_checks",
@@ -58,12 +59,12 @@ def build_asset_checks(source: Source, partitions: dg.PartitionsDefinition) -> l
         attempt = Attempt.of(context, source)
         with failing_loudly(attempt):
             finding = history.conservation(attempt.lake, attempt.hour)
-        yield check_result(asset_key(source, DELTA), finding)
+        yield _check_result(asset_key(source, DELTA), finding)
 
     return [capture_checks, delta_checks]
 
 
-def check_result(asset: dg.AssetKey, finding: Finding) -> dg.AssetCheckResult:
+def _check_result(asset: dg.AssetKey, finding: Finding) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(asset_key=asset, check_name=finding.check, **verdict_words(finding))
 
 

@@ -40,6 +40,7 @@ _LATE, _OVERDUE, _LATELY = timedelta(minutes=90), timedelta(hours=2), timedelta(
 
 
 def build_assets(source: Source, partitions: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
+    """The four assets of an hour, in the order in which they follow from each other."""
     common: _Common = {
         "partitions_def": partitions,
         "group_name": source.name,

@@ -23,6 +23,7 @@ from pipeline.sensors import build_incidents_sensor
 
 @dg.definitions
 def definitions() -> dg.Definitions:
+    """Those of every source, of the project's maintenance and of its incidents; steps of a run go one by one."""
     tree = dg.ComponentTree.for_project(ROOT)
     return dg.Definitions.merge(
         *(_source(tree, file) for file in Project.here().source_files()),

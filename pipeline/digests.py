@@ -43,6 +43,7 @@ class Digests:
 
 
 def build_digests(source: Source) -> Digests:
+    """Of every period a schedule, so that one that is off can be switched on in the UI."""
     job = _job(source)
     return Digests(job, [_schedule(source, period, job) for period in Period])
 

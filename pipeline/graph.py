@@ -15,6 +15,7 @@ PROJECT = "_project"
 
 
 def asset_key(source: Source, asset: str) -> dg.AssetKey:
+    """The asset of that name (one of ASSETS) of one source: ``<source>/<asset>``."""
     return dg.AssetKey([source.name, asset])
 
 

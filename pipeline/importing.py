@@ -34,6 +34,7 @@ class Result:
     refused: tuple[Quarantine, ...]
 
     def error(self, source: Source) -> HoursRefused | None:
+        """The error that ends the command, with the advice for its owner; None where every hour was accepted."""
         if not self.refused:
             return None
         hours = "hour of the file was" if len(self.refused) == 1 else "hours of the file were"
@@ -80,6 +81,7 @@ class Import:
 
     @property
     def is_done(self) -> bool:
+        """Whether nothing is left to store, to judge or to tell Dagster. Raises LakeFault."""
         return not self.pending and unsettled_from(self.lake) is None and not untold(self.lake)
 
     def store(self) -> Iterator[Hour]:

@@ -38,6 +38,8 @@ class Telling(dg.Config):
 
 
 class ReportHour(dg.Config):
+    """Which report: ``hour`` as 2026-11-22T14."""
+
     hour: str
 
 
@@ -66,6 +68,7 @@ class Deciding(dg.Config):
 
 
 def build_jobs(source: Source) -> list[dg.JobDefinition | UnresolvedAssetJobDefinition]:
+    """To capture, to work history in, to correct and to notify."""
     return [_capture(source), _history(source), _correct(source), _notify(source)]
 
 

@@ -35,6 +35,7 @@ class LongView:
 
 
 def build_long_view(source: Source) -> LongView:
+    """The long view of one source, whose schedule ticks at 3 o'clock (UTC), half an hour off its captures."""
     common: dict[str, Any] = {
         "deps": [asset_key(source, REPORT)],
         "group_name": f"{source.name}_long_view",

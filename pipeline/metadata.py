@@ -78,6 +78,7 @@ def _refusal_metadata(judged: Verdict) -> Metadata:
 
 
 def snapshot_metadata(lake: SourceLake, hour: Hour) -> Metadata:
+    """What the accepted snapshot of the hour says. Raises LakeFault."""
     path = lake.path(VALIDATED, hour)
     lineage, table = read_lineage(path), read_table(path)
     carried = pc.sum(pc.equal(table["status"], "carried")).as_py() or 0
@@ -112,6 +113,7 @@ def signal_metadata(lake: SourceLake, capture: CaptureRef) -> Metadata:
 
 
 def delta_metadata(lake: SourceLake, hour: Hour) -> Metadata:
+    """What the delta of the hour says. Raises LakeFault."""
     lineage, table = read_lineage(lake.path(VALIDATED, hour)), read_table(lake.path(DELTA, hour))
     return {
         **_table_metadata(table, lineage.terms.counters),
@@ -138,6 +140,7 @@ def _delta_lineage(lineage: Lineage, columns: Iterable[str]) -> dg.TableColumnLi
 
 
 def report_metadata(lake: SourceLake, report: Report) -> Metadata:
+    """What a report says, with pictures and tables of what it has; nothing is shown that is None."""
     picture = movers_picture(report)
     day = report.coverage["24h"]
     metadata: Metadata = {"largest_gains": _inline(picture) if picture else None}
@@ -195,6 +198,7 @@ def _rounded(value: float | None) -> float | None:
 
 
 def finding_metadata(finding: Finding) -> Metadata:
+    """A finding, with a table of the first items that failed. Text from outside goes into the table alone."""
     metadata: Metadata = {"reason": finding.reason, "failing": finding.failing, **finding.facts}
     if finding.rows:
         metadata["failing_items"] = rows_table(finding.rows)

@@ -45,6 +45,7 @@ class Replay:
 
     @classmethod
     def of_recording(cls, project: Project, last: int | None = None) -> Replay:
+        """The replay of the bundled recording, or of its ``last`` captures. Raises ConfigError or LakeFault."""
         source = find_source(project, RECORDED)
         recording = Recording.read(RECORDING)
         wanted = recording.captures[-last:] if last else recording.captures
@@ -53,10 +54,12 @@ class Replay:
 
     @property
     def lake(self) -> SourceLake:
+        """The lake of the source that shows the recording."""
         return self.project.lake.source(self.source.name)
 
     @property
     def is_done(self) -> bool:
+        """Whether nothing is left to store or to settle. Raises LakeFault."""
         return not self.pending and unsettled_from(self.lake) is None
 
     def run(self) -> Iterator[Hour]:

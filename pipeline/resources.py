@@ -22,6 +22,7 @@ def shared_resources() -> dict[str, object]:
 
 
 def lock_key(source: Source) -> str:
+    """Of the resource that holds the writing lock of a source for as long as its run lasts."""
     return f"{source.name}_writing"
 
 

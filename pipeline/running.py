@@ -193,6 +193,7 @@ class SourceRuns:
 
     @classmethod
     def of(cls, source: Source, instance: dg.DagsterInstance) -> SourceRuns:
+        """The runs of a source, with shared resources and the limits of its pools."""
         definitions = dg.Definitions.merge(
             source_definitions(source),
             dg.Definitions(resources=shared_resources(), executor=dg.in_process_executor),

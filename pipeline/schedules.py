@@ -22,6 +22,7 @@ from pipeline.resources import CLOCK, LAKE
 
 
 def build_schedule(source: Source) -> dg.ScheduleDefinition:
+    """It is on where the source is enabled; a tick asks for one run, or skips with its reason."""
     minutes = source.attempt_minutes
 
     @dg.schedule(

@@ -25,6 +25,8 @@ _SECONDS_BETWEEN_LOOKS = 30
 
 
 def build_sensor(source: Source) -> dg.SensorDefinition:
+    """The sensor of the reports of one source: a run for each report with something to tell."""
+
     @dg.sensor(
         name=f"{source.name}_crossings",
         job_name=notify_job(source),
@@ -59,6 +61,8 @@ def build_sensor(source: Source) -> dg.SensorDefinition:
 
 
 def build_incidents_sensor(sources: Sequence[Source]) -> dg.SensorDefinition:
+    """The sensor of the project: one run for all messages that are due. On where any source is enabled."""
+
     @dg.sensor(
         name=INCIDENTS_SENSOR,
         job_name=INCIDENTS_JOB,

@@ -18,6 +18,7 @@ from pipeline.core.text import counted
 
 
 def print_summary(console: Console, lake: SourceLake, source: Source) -> None:
+    """Print it. Raises LakeFault where the lake cannot be read."""
     ledger = read_ledger(lake, source, datetime.now(UTC))
     console.print()
     console.print(f"[bold]{source.name}[/bold]: {hours_words(ledger)}")

@@ -29,15 +29,18 @@ class CounterSource(dg.Component):
 
     @classmethod
     def get_model_cls(cls) -> type[BaseModel]:
+        """What the attributes are checked by, and what gives ``dg`` and editors their JSON schema."""
         return SourceSpec
 
     @classmethod
     def load(cls, attributes: BaseModel | None, context: dg.ComponentLoadContext) -> CounterSource:
         # Read by the core and not from ``attributes``: it knows lines, variables and counters, and
         # its errors hold no value from the environment.
+        """The source as its own file says. Raises ConfigError."""
         return cls(read_source(context.path / "defs.yaml"))
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
+        """Its assets, checks, jobs, schedules and sensor."""
         return source_definitions(self.source)
 
 
