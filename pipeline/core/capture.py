@@ -57,7 +57,8 @@ def store_capture(
 ) -> tuple[CaptureRef, Ended]:
     """Write the pages as they arrive. Whatever ``pages`` raises, but CutShort, leaves no file.
 
-    Raises what ``pages`` raises (TransportFault, DeadSession), and LakeFault.
+    ``captured_at`` carries its offset and says in which hour (UTC) the capture lies. Raises what ``pages`` raises
+    (TransportFault, DeadSession), and LakeFault.
     """
     count, size, reason = 0, 0, None
     with (
@@ -89,7 +90,7 @@ def store_capture(
 
 
 def read_head(lake: SourceLake, capture: CaptureRef) -> CaptureHead:
-    """Raises LakeFault where the file is damaged."""
+    """Of which source and time a stored capture is. Raises LakeFault where the file is damaged."""
     with _reading(lake.raw(capture)):
         return _head(next(_lines(lake.raw(capture))))
 

@@ -69,12 +69,15 @@ def verdict(lake: SourceLake, source: Source, capture: CaptureRef, word: Correct
 
 
 def steadiness(lake: SourceLake, judged: Verdict) -> Finding:
-    """Whether the capture measures what earlier ones did: names what drifts, and stands in nobody's way."""
+    """Whether the capture measures what earlier ones did: names what drifts, and stands in nobody's way.
+
+    Raises LakeFault where what was measured before cannot be read.
+    """
     return steady_signals(judged.signals, measured_before(lake, judged.capture))
 
 
 def record_refusal(lake: SourceLake, judged: Verdict) -> Quarantine:
-    """Publish the findings of a refused capture beside its evidence; a record that exists stays."""
+    """Publish the findings of a refused capture beside its evidence; a record that exists stays. Raises LakeFault."""
     record = Quarantine(
         source=lake.name,
         hour=judged.capture.hour.key,
@@ -100,7 +103,7 @@ def record_refusal(lake: SourceLake, judged: Verdict) -> Quarantine:
 def publish_snapshot(lake: SourceLake, judged: Verdict) -> bool:
     """The gate: writes the accepted snapshot of the hour, or raises Refused and writes nothing.
 
-    Returns False where the lake holds this very snapshot already.
+    Returns False where the lake holds this very snapshot already. Raises LakeFault.
     """
     if not judged.accepted:
         raise refusal(lake, judged)
@@ -160,7 +163,10 @@ def refusal(lake: SourceLake, judged: Verdict) -> Refused:
 
 
 def publish_delta(lake: SourceLake, hour: Hour) -> bool:
-    """The change of every observed item since its last observation. Raises NothingAccepted."""
+    """The change of every observed item since its last observation; False where the lake holds this very one.
+
+    Raises NothingAccepted where the hour has no snapshot, LakeFault where the delta does not add up.
+    """
     lineage = accepted_lineage(lake, hour)
     previous = _before(lake, lineage)
     counters = [counter.name for counter in lineage.terms.counters]
@@ -175,7 +181,10 @@ def publish_delta(lake: SourceLake, hour: Hour) -> bool:
 
 
 def conservation(lake: SourceLake, hour: Hour, delta: pa.Table | None = None) -> Finding:
-    """Judge the delta of the hour, the stored one unless ``delta`` is given, against its two snapshots."""
+    """Judge the delta of the hour, the stored one unless ``delta`` is given, against its two snapshots.
+
+    Raises NothingAccepted where the hour has no snapshot, LakeFault where a file is missing or damaged.
+    """
     lineage = accepted_lineage(lake, hour)
     previous = _before(lake, lineage)
     return conserves_counts(
@@ -218,7 +227,10 @@ def _require_passed(lake: SourceLake, hour: Hour, finding: Finding) -> None:
 
 
 def publish_report(lake: SourceLake, source: Source, hour: Hour) -> bool:
-    """Judge the rules and write the report and its text. Raises NothingAccepted."""
+    """Judge the rules and write the report and its text; False where the lake holds these very ones.
+
+    Raises NothingAccepted where the hour has no snapshot or no delta, LakeFault where the delta does not add up.
+    """
     accepted_lineage(lake, hour)
     if not lake.exists(DELTA, hour):
         raise NothingAccepted(
@@ -274,7 +286,7 @@ def _publish_table(lake: SourceLake, kind: str, hour: Hour, table: pa.Table) -> 
 def settle_hour(lake: SourceLake, source: Source, hour: Hour) -> bool:
     """Give the hour its first capture that passes, or none. Returns whether any file changed.
 
-    An hour whose accepted capture is lost keeps what was accepted of it.
+    An hour whose accepted capture is lost keeps what was accepted of it. Raises LakeFault where a file is damaged.
     """
     if lake.exists(VALIDATED, hour) and not lake.exists(RAW, hour, read_lineage(lake.path(VALIDATED, hour)).capture):
         return False
@@ -295,7 +307,8 @@ def settle_hour(lake: SourceLake, source: Source, hour: Hour) -> bool:
 def settle(lake: SourceLake, source: Source, first: Hour, before: Hour | None = None) -> Iterator[tuple[Hour, bool]]:
     """Work every hour from ``first`` on, or up to ``before``, into the history again; yields whether each changed.
 
-    A killed run is taken up by the next start, from a note in the lake.
+    A killed run is taken up by the next start, from a note in the lake. Hours without a capture are not among them.
+    Raises LakeFault where a file is damaged; the hours before it are settled then.
     """
     plan_rebuild(lake, first)
     for hour in sorted({capture.hour for capture in lake.captures(first, before + -1 if before else None)}):
@@ -304,7 +317,7 @@ def settle(lake: SourceLake, source: Source, first: Hour, before: Hour | None = 
 
 
 def plan_rebuild(lake: SourceLake, first: Hour) -> None:
-    """Note that every hour from ``first`` on has to be settled, before anything is changed."""
+    """Note that every hour from ``first`` on has to be settled, before anything is changed. Raises LakeFault."""
     planned = planned_rebuild(lake)
     if planned is None or first < planned:
         lake.write_note(REBUILD, {"first": first.key})

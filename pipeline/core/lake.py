@@ -108,7 +108,11 @@ class Lake:
 
 @dataclass(frozen=True)
 class SourceLake(PackedMonths):
-    """The files of one source."""
+    """The files of one source.
+
+    Months are written ``2026-11``. Whatever lists, reads or moves a file raises LakeFault where the disk refuses,
+    or where something lies there that Ratchet did not write.
+    """
 
     # Where things are ------------------------------------------------------------------------
 
@@ -151,7 +155,10 @@ class SourceLake(PackedMonths):
         return self.place(kind, hour, name).exists() or self._is_packed(kind, hour, name)
 
     def stamp(self, kind: str, hour: Hour) -> tuple[int, int, int] | None:
-        """What changes where the file of the hour is made again, or moved. None where there is none."""
+        """What changes where the file of the hour is made again, or moved: inode, nanoseconds of its change, bytes.
+
+        None where there is none.
+        """
         path = self.place(kind, hour)
         if self._is_packed(kind, hour) and not path.exists():
             path = archives.index_path(self.root, hour.month)
@@ -288,7 +295,10 @@ class SourceLake(PackedMonths):
         return target
 
     def publish_generation(self, kind: str, hour: Hour, content: bytes) -> bool:
-        """Make ``content`` the file of the hour. Returns False where it already is, byte for byte."""
+        """Make ``content`` the file of the hour. Returns False where it already is, byte for byte.
+
+        The caller holds `writing`. A file that stood there stays in ``superseded/``; a packed month is unpacked before.
+        """
         path = self.path(kind, hour)
         if not path.exists():
             return self.publish(path, content)
@@ -301,7 +311,10 @@ class SourceLake(PackedMonths):
         return True
 
     def supersede(self, kind: str, hour: Hour) -> bool:
-        """Take the file of an hour out of what readers see; it stays in ``superseded/``."""
+        """Take the file of an hour out of what readers see; it stays in ``superseded/``. Returns whether there was one.
+
+        The caller holds `writing`. A packed month is unpacked before.
+        """
         if not self.exists(kind, hour):
             return False
         self._unpack_hour(kind, hour)
@@ -313,7 +326,7 @@ class SourceLake(PackedMonths):
         return True
 
     def generations(self, kind: str, hour: Hour) -> int:
-        """How often the file of this hour was superseded."""
+        """How often the file of this hour was superseded, 0 where it is the first."""
         numbered = re.compile(rf"{re.escape(hour.key)}\.(\d+){re.escape(_SUFFIX[kind])}")
         found = (numbered.fullmatch(entry) for entry in listing(self._superseded_folder(kind, hour)))
         return max((int(number[1]) for number in found if number), default=0)

@@ -36,7 +36,10 @@ class Publisher:
     name: str
 
     def publish(self, path: Path, content: bytes, by: str = WRITING) -> bool:
-        """Publish a file that is never replaced. Returns False where there is one already."""
+        """Publish a file that is never replaced. Returns False where there is one already.
+
+        ``by``: the lock that the caller holds, WRITING or SENDING. Raises LakeFault where the disk refuses.
+        """
         try:
             with self.publishing(path, by) as file:
                 file.write(content)

@@ -66,7 +66,7 @@ class SmallRecords(Publisher):
         return [name for name in self._names("notes") if name.startswith(beginning)]
 
     def drop_note(self, name: str) -> None:
-        """Have the note no longer, or have it still not. Raises LakeFault."""
+        """Remove the note, where there is one. Raises LakeFault."""
         with lake_faults(self.note(name)):
             self.note(name).unlink(missing_ok=True)
 

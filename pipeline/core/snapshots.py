@@ -105,7 +105,7 @@ def _read_small(path: Path, inode: int, written_at: int) -> pa.Table:
 
 
 def read_frame(path: Path, columns: Sequence[str] | None = None) -> pd.DataFrame:
-    """The same as an Arrow-backed frame."""
+    """The same as an Arrow-backed frame. Raises LakeFault where the file is damaged."""
     return as_frame(read_table(path, columns))
 
 

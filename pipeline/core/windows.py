@@ -61,7 +61,8 @@ def with_totals(listing: Listing, windows: Collection[str], previous: pd.DataFra
     """The listing with a cumulative number in place of each window, and the column of its days.
 
     ``windows`` names the counters that the platform tells per day; ``previous`` is the accepted
-    snapshot before the capture. An item without a window has no number, and keeps its days.
+    snapshot before the capture. An item without a window has no number, and keeps its days. A window of which no
+    total can be made leaves a MalformedWindow, so that nothing is raised here.
     """
     counters = [name for name in listing.items.columns if name in windows]
     if not counters:

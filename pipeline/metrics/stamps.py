@@ -61,7 +61,7 @@ class Sizes:
     _known: dict[Path, tuple[Stamp, int, list[Path]]] = field(default_factory=dict)
 
     def of(self, folder: Path) -> int:
-        """Bytes as the disk counts them, in whole blocks. Raises LakeFault."""
+        """Bytes of its files' content, in the folders below it too; a file of a capture under way is none of them."""
         now = stamp(folder)
         known = self._known.get(folder)
         if known is None or known[0] != now:

@@ -25,7 +25,10 @@ _PATIENCE_SECONDS = 60
 def deliver_patiently(
     message: Message, address: str, *, key: str, lake: SourceLake, now: Callable[[], datetime]
 ) -> Delivery:
-    """`deliver` to one channel, unless it failed too lately. The caller holds ``lake.sending``."""
+    """`deliver` to one channel, unless it failed too lately. The caller holds ``lake.sending``.
+
+    What a channel does is in the Delivery; raises LakeFault alone, where the receipt or the note cannot be written.
+    """
     channel = Channel(address)
     failing = _failing(lake, channel.id)
     if failing is not None and now() < next_attempt(failing):
@@ -40,14 +43,17 @@ def deliver_patiently(
 
 
 def forgive(lake: SourceLake, channel: str) -> None:
-    """The channel works again, as a test message showed: what waits for it is tried at once."""
+    """The channel works again, as a test message showed: what waits for it is tried at once.
+
+    Raises SourceBusy where another process goes on sending, and LakeFault.
+    """
     if _failing(lake, channel) is not None:
         with lake.sending(_PATIENCE_SECONDS):
             lake.drop_note(CHANNEL + channel)
 
 
 def attempts(lake: SourceLake, channel: str, now: datetime) -> int | None:
-    """How often in a row the channel failed; None while it is not to be tried."""
+    """How often in a row the channel failed; None while it is not to be tried. Raises LakeFault."""
     failing = _failing(lake, channel)
     if failing is None:
         return 0

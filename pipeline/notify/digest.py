@@ -67,14 +67,20 @@ def last_stretch(period: Period, now: datetime, timezone: str) -> Stretch:
 
 
 def stretch_before(period: Period, after: date, timezone: str) -> Stretch:
-    """The day or the seven days before ``after``."""
+    """The day or the seven days before ``after``, from midnight to midnight in ``timezone``.
+
+    Raises ZoneInfoNotFoundError for a name that is none of the IANA time zones.
+    """
     zone, first = ZoneInfo(timezone), after - timedelta(days=_DAYS[period])
     begin, end = (datetime.combine(day, time(), zone) for day in (first, after))
     return Stretch(period, first, after - timedelta(days=1), begin, end)
 
 
 def untold(lake: SourceLake, source: Source, stretch: Stretch, now: datetime) -> list[str]:
-    """The addresses that were not sent the digest; none when it is too old to be news."""
+    """The addresses that were not sent the digest; none when it is too old to be news.
+
+    That is HOURS_WORTH_TELLING after its end.
+    """
     if now - stretch.end > timedelta(hours=HOURS_WORTH_TELLING):
         return []
     return [address for address in source.notify if not lake.has(receipt_key(stretch.key, Channel(address)))]
@@ -85,8 +91,8 @@ def send_digest(
 ) -> list[Delivery]:
     """Send the digest to each channel that has no receipt for it.
 
-    Raises ChannelFault after all channels were tried, where one did not take it, and SourceBusy
-    while another process is sending.
+    Raises ChannelFault after all channels were tried, where one did not take it, SourceBusy
+    while another process is sending, and LakeFault.
     """
     if not untold(lake, source, stretch, now()):
         return []

@@ -67,7 +67,10 @@ def watched(project: Project, only: Source | None = None) -> Watch:
 
 
 def pending_messages(lake: Lake, watch: Watch, now: datetime) -> list[Pending]:
-    """Bring the book up to date; what channels were not told yet. The caller holds the project's sending lock."""
+    """Bring the book up to date; what channels were not told yet. The caller holds the project's sending lock.
+
+    Raises LakeFault where the book cannot be read or written.
+    """
     standing = review(lake, watch, now)
     occasions = [*_opened(lake, watch, standing, now), *_ended(lake, watch, now)]
     addresses = sorted({address for occasion in occasions for address in occasion.addresses})

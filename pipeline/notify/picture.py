@@ -31,7 +31,10 @@ _TOGETHER_HOURS = 1.5
 
 
 def crossings_picture(crossings: Sequence[Mapping[str, Any]], recent: Watched) -> bytes | None:
-    """A chart for each of the first MOST items, the highest mark first; None where nothing can be drawn."""
+    """A chart for each of the first MOST items, the highest mark first, as PNG; None where nothing can be drawn.
+
+    ``crossings`` are those of a report, ``recent`` the days before it.
+    """
     first: dict[str, Mapping[str, Any]] = {}
     for crossing in sorted(crossings, key=lambda crossing: -crossing["threshold"]):
         first.setdefault(crossing["item_id"], crossing)

@@ -47,7 +47,10 @@ class _Making(msgspec.Struct, frozen=True):
 
 
 def unsent(lake: SourceLake, source: Source, first: Hour) -> list[Hour]:
-    """Hours from ``first`` on whose report has something that a channel was not told, oldest first."""
+    """Hours from ``first`` on whose report has something that a channel was not told, oldest first.
+
+    Raises LakeFault where a report or a receipt is damaged.
+    """
     return [hour for hour in lake.accepted_hours(first) if _pending(lake, source, hour)]
 
 
@@ -66,8 +69,8 @@ def send_unsent(lake: SourceLake, source: Source, now: Callable[[], datetime]) -
 def send_report(lake: SourceLake, source: Source, hour: Hour, now: Callable[[], datetime]) -> list[Delivery]:
     """One grouped message to each channel that has no receipt for this report; nothing for a quiet hour.
 
-    Raises ChannelFault after all channels were tried, where one did not take it, and SourceBusy
-    while another process is sending.
+    Raises ChannelFault after all channels were tried, where one did not take it, SourceBusy
+    while another process is sending, and LakeFault.
     """
     return all_sent(source.name, _deliver_report(lake, source, hour, now))
 

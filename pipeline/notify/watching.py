@@ -197,7 +197,10 @@ def _counts(folded: Folded, counters: Sequence[str]) -> dict[str, dict[str, int]
 
 
 def names_told(lake: SourceLake, channel: Channel, first: Hour) -> set[str]:
-    """What the watcher told a channel since ``first``: the names of crossings, with the minute behind them."""
+    """What the watcher told a channel since ``first``: the names of crossings, with the minute behind them.
+
+    Raises LakeFault where a receipt is damaged.
+    """
     paths = (path for path in lake.receipts(first, channel.id) if _MINUTE in path.name)
     return {name for path in paths for name in decode(path, Receipt).crossings}
 

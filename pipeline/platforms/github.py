@@ -150,7 +150,7 @@ class GitHub(Platform, frozen=True):
 
     @property
     def credential(self) -> str:
-        """The token; none for public repositories."""
+        """The token; empty where public repositories are read without one."""
         return self.token.get_secret_value() if self.token else ""
 
     def headers(self) -> Mapping[str, str]:

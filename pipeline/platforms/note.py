@@ -98,7 +98,7 @@ class Note(Platform, frozen=True):
 
     @property
     def credential(self) -> str:
-        """The session of a browser, which note.com renews at its own time."""
+        """The value of the session's cookie."""
         return self.session_cookie.get_secret_value()
 
     def headers(self) -> Mapping[str, str]:

@@ -222,11 +222,11 @@ class Feed(Platform, frozen=True):
 
     @property
     def credential(self) -> str:
-        """None: what a feed reads is told without one, unless it says otherwise."""
+        """Empty: what a feed reads is told without one, unless it says otherwise."""
         return ""
 
     def headers(self) -> Mapping[str, str]:
-        """None, unless the feed asks a server."""
+        """Empty, unless the feed asks a server."""
         return {}
 
     def ask(self, known: Container[str]) -> Generator[Sequence[Request], Sequence[Page], None]:

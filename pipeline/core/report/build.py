@@ -24,7 +24,10 @@ TOP_MOVERS = 10
 
 @dataclass(frozen=True)
 class Observed:
-    """One accepted hour with everything a report is made of."""
+    """One accepted hour with everything a report is made of.
+
+    ``elapsed_seconds`` spans from the previous accepted capture, None for the first.
+    """
 
     hour: Hour
     lineage: Lineage
@@ -42,7 +45,11 @@ def build_report(
     coverage: dict[str, Coverage],
     corrections: Sequence[Correction],
 ) -> Report:
-    """``elapsed_seconds`` spans from the previous accepted capture, None for the first."""
+    """The report of an accepted hour, which says what was ``observed`` in it.
+
+    ``rule_state``: by rule and item, what the next hour is judged with. ``coverage``: by window, as `WINDOWS` names it.
+    ``corrections``: the decisions of the owner behind the snapshot.
+    """
     counters = [c for c in observed.lineage.terms.counters if f"{c.name}_delta" in observed.delta.column_names]
     return Report(
         source=source.name,

@@ -74,7 +74,10 @@ def verify(lake: SourceLake, done: Callable[[str], None] = lambda month: None) -
 
 
 def verify_month(lake: SourceLake, month: str) -> Found:
-    """One month of a source: its files as bytes, then what those of its hours say that are not packed."""
+    """One month of a source: its files as bytes, then what those of its hours say that are not packed.
+
+    Raises LakeFault where the lake cannot be read at all.
+    """
     found = stored_month(lake, month)
     _Month(lake, month, found).look()
     found.one_per_file()

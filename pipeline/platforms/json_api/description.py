@@ -257,5 +257,5 @@ def in_params(params: Mapping[str, str | list[str]]) -> set[str]:
 
 
 def each(texts: str | list[str]) -> Iterable[str]:
-    """One text alone as a list of one."""
+    """The texts; one text alone is a list of one."""
     return [texts] if isinstance(texts, str) else texts

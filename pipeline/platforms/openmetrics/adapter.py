@@ -77,7 +77,7 @@ class OpenMetrics(Settings, Feed, frozen=True):
 
     @property
     def credential(self) -> str:
-        """The bearer token; none where the program asks for none."""
+        """The bearer token; empty where the program asks for none."""
         return self.token.get_secret_value() if self.token is not None else ""
 
     def headers(self) -> Mapping[str, str]:

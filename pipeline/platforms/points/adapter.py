@@ -142,6 +142,6 @@ class Points(Feed, frozen=True):
         )
 
     def minutes(self, carried: Carried) -> Minutes:
-        """By point and counter, how many came in each minute. Raises LakeFault for state that cannot be read."""
+        """By item and counter, how many came in each minute. Raises LakeFault for state that cannot be read."""
         with sound_state("points"):
             return state_of(carried.get(READING)).minutes
