@@ -57,7 +57,7 @@ def serve(project: Project, port: int) -> None:
 
 
 def addresses(sources: Sequence[Source], port: int) -> list[str]:
-    """Where the UI shows each source."""
+    """Where the UI shows each source: a line each, with its name before it."""
     groups = f"http://{_HOST}:{port}/locations/__repository__@pipeline/asset-groups"
     longest = max((len(source.name) for source in sources), default=0)
     return [

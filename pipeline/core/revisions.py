@@ -55,7 +55,7 @@ def daily_numbers(files: Sequence[Path], counter: str) -> pa.Table:
 
 
 def revision_row(revision: Revision) -> Mapping[str, Any]:
-    """A revision as a row of a table."""
+    """A revision as a row of a table: item (its title, if it has one), counter, day (ISO 8601), before and after."""
     return {
         "item": revision.title or revision.item_id,
         "counter": revision.counter,

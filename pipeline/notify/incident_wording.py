@@ -99,7 +99,7 @@ def trial_message(names: Sequence[str]) -> Message:
 
 
 def shorten_lines(lines: Sequence[str]) -> str:
-    """As many whole lines as fit."""
+    """As many whole lines as one message holds, and where the others are to be had."""
     fitting: list[str] = []
     for line in lines:
         if sum(len(kept) + 1 for kept in fitting) + len(line) > _MAX_BODY:

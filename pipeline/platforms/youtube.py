@@ -156,7 +156,7 @@ class YouTube(Platform, frozen=True):
 
     @property
     def credential(self) -> str:
-        """The API key."""
+        """The API key, whose project may spend 10,000 units a day."""
         return self.api_key.get_secret_value()
 
     def headers(self) -> Mapping[str, str]:

@@ -50,7 +50,7 @@ class Story:
 
     @cached_property
     def spikes(self) -> list[Spike]:
-        """Of the first counter."""
+        """Of the first counter alone, oldest first, each with what happened before it."""
         return spikes(self.watched, self.watched.counters[0], self.happenings)
 
 

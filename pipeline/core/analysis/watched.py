@@ -104,7 +104,7 @@ class Watched:
 
 
 def microseconds(moment: datetime) -> int:
-    """Since 1970, exact."""
+    """Since 1970, without a rounding of floats: the unit of `Watched.captured_at`."""
     since = moment - datetime(1970, 1, 1, tzinfo=UTC)
     return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 

@@ -67,7 +67,7 @@ class Book:
     lake: SourceLake
 
     def open_incidents(self) -> list[Incident]:
-        """Oldest first."""
+        """Those that are not over, oldest first. Raises LakeFault where one is damaged."""
         names = self.lake.incident_names()
         over = set(names)
         return [

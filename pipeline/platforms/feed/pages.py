@@ -110,7 +110,7 @@ def end_page(places: Mapping[str, Reach], now: datetime) -> Page:
 
 
 def end_of(page: Page) -> End:
-    """Raises Unreadable."""
+    """What a page of the end says. Raises Unreadable where it does not."""
     try:
         return msgspec.json.decode(page.body, type=End)
     except (msgspec.DecodeError, UnicodeDecodeError) as fault:
@@ -118,7 +118,7 @@ def end_of(page: Page) -> End:
 
 
 def stretch_of(page: Page) -> Stretch:
-    """Raises Unreadable."""
+    """Where the records of a page stand, as its request says. Raises Unreadable where it does not."""
     found = _REQUEST.fullmatch(page.request)
     if found is None:
         raise Unreadable("it does not say where its records stand")

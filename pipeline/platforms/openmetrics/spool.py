@@ -46,7 +46,7 @@ class Record(msgspec.Struct, omit_defaults=True):
 
     @property
     def content(self) -> bytes:
-        """Raises Unreadable."""
+        """The bytes of the answer. Raises Unreadable where they do not unpack, or are more than 64 MiB."""
         if self.body is not None:
             return self.body.encode("utf-8", "surrogatepass")
         try:
@@ -63,7 +63,7 @@ _decoder = msgspec.json.Decoder(Record)
 
 
 def decoded(text: bytes) -> Record:
-    """Raises Unreadable."""
+    """The record on a line, without its checksum. Raises Unreadable for any other text, and for a naive time."""
     try:
         record = _decoder.decode(text)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
