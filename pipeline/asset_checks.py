@@ -15,7 +15,7 @@ from pipeline.core.signals import drift
 from pipeline.core.text import plain
 from pipeline.core.validation import conservation
 from pipeline.core.validation.checks import CAPTURE_CHECKS
-from pipeline.failures import Attempt, failing_loudly
+from pipeline.failures import Step, failing_loudly
 from pipeline.graph import DELTA, RAW, asset_key, pool
 from pipeline.metadata import finding_metadata
 from pipeline.resources import CLOCK, LAKE, lock_key
@@ -39,10 +39,10 @@ def build_asset_checks(source: Source, partitions: dg.PartitionsDefinition) -> l
         pool=pool(source),
     )
     def capture_checks(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
-        attempt = Attempt.of(context, source)
-        lake = attempt.lake
-        with failing_loudly(attempt):
-            judged = history.verdict(lake, source, standing_capture(lake, attempt.hour))
+        step = Step.of(context, source)
+        lake = step.lake
+        with failing_loudly(step):
+            judged = history.verdict(lake, source, standing_capture(lake, step.hour))
             if not judged.accepted:
                 history.record_refusal(lake, judged)
             findings = (*judged.judged, history.steadiness(lake, judged))
@@ -56,9 +56,9 @@ def build_asset_checks(source: Source, partitions: dg.PartitionsDefinition) -> l
         pool=pool(source),
     )
     def delta_checks(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
-        attempt = Attempt.of(context, source)
-        with failing_loudly(attempt):
-            finding = history.conservation(attempt.lake, attempt.hour)
+        step = Step.of(context, source)
+        with failing_loudly(step):
+            finding = history.conservation(step.lake, step.hour)
         yield _check_result(asset_key(source, DELTA), finding)
 
     return [capture_checks, delta_checks]

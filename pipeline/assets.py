@@ -19,7 +19,7 @@ from pipeline.core.lineage import standing_capture
 from pipeline.core.model import Source
 from pipeline.core.observe import observe
 from pipeline.core.project import Project
-from pipeline.failures import Attempt, failing_loudly
+from pipeline.failures import Step, failing_loudly
 from pipeline.graph import DELTA, RAW, REPORT, SNAPSHOT, asset_key, asset_owners, asset_tags, pool
 from pipeline.metadata import (
     Metadata,
@@ -63,14 +63,14 @@ def _raw_snapshot(source: Source, common: _Common) -> dg.AssetsDefinition:
         **common,
     )
     def raw_snapshot(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
-        attempt = Attempt.of(context, source)
-        lake, hour = attempt.lake, attempt.hour
-        with failing_loudly(attempt):
+        step = Step.of(context, source)
+        lake, hour = step.lake, step.hour
+        with failing_loudly(step):
             # A replay puts past hours in and settles what follows from them once, at its end.
-            for finished in history.finish_interrupted(lake, source, before=hour) if attempt.is_live else ():
+            for finished in history.finish_interrupted(lake, source, before=hour) if step.is_live else ():
                 context.log.info(f"Finished {finished.key}, which an interrupted run had left.")
                 tell_hour(context, lake, source, finished)
-            seen = observe(lake, source, hour, attempt.clock)
+            seen = observe(lake, source, hour, step.clock)
             if seen.accepted:
                 context.log.info(_already(seen.capture))
             elif seen.ended is None:
@@ -92,16 +92,16 @@ def _validated_snapshot(source: Source, common: _Common) -> dg.AssetsDefinition:
         **common,
     )
     def validated_snapshot(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
-        attempt = Attempt.of(context, source)
-        lake, hour = attempt.lake, attempt.hour
-        with failing_loudly(attempt):
+        step = Step.of(context, source)
+        lake, hour = step.lake, step.hour
+        with failing_loudly(step):
             already = lake.exists(VALIDATED, hour)
             if not already:
                 judged = history.verdict(lake, source, standing_capture(lake, hour))
                 if not judged.accepted:
                     history.record_refusal(lake, judged)
                 history.publish_snapshot(lake, judged)
-                if attempt.is_live and (fault := beat(lake, source, attempt.clock.now())):
+                if step.is_live and (fault := beat(lake, source, step.clock.now())):
                     context.log.warning(fault)
             metadata = snapshot_metadata(lake, hour)
         return dg.MaterializeResult(metadata=metadata | _state(already, standing_capture(lake, hour)))
@@ -119,10 +119,10 @@ def _hourly_delta(source: Source, common: _Common) -> dg.AssetsDefinition:
         **common,
     )
     def hourly_delta(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
-        attempt = Attempt.of(context, source)
-        with failing_loudly(attempt):
-            history.publish_delta(attempt.lake, attempt.hour)
-            metadata = delta_metadata(attempt.lake, attempt.hour)
+        step = Step.of(context, source)
+        with failing_loudly(step):
+            history.publish_delta(step.lake, step.hour)
+            metadata = delta_metadata(step.lake, step.hour)
         return dg.MaterializeResult(metadata=metadata)
 
     return hourly_delta
@@ -137,14 +137,14 @@ def _threshold_report(source: Source, common: _Common) -> dg.AssetsDefinition:
         **common,
     )
     def threshold_report(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
-        attempt = Attempt.of(context, source)
-        lake, hour = attempt.lake, attempt.hour
-        with failing_loudly(attempt):
+        step = Step.of(context, source)
+        lake, hour = step.lake, step.hour
+        with failing_loudly(step):
             history.publish_report(lake, source, hour)
             report = history.read_report(lake, hour)
             metadata = report_metadata(lake, report)
-            if attempt.is_live:
-                now = attempt.clock.now()
+            if step.is_live:
+                now = step.clock.now()
                 forget_attempt(lake, now if now in hour else report.captured_at)
                 metadata |= _draw_pages(context, source, now)
         return dg.MaterializeResult(metadata=metadata)

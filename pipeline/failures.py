@@ -1,77 +1,75 @@
 """Ratchet's errors as Dagster's failures: one clear text, the facts as metadata, no retry by Dagster.
 
 Faults of transport were retried where they happen, in the HTTP client; nothing else gets better
-by being run again.
+by being run again. Dagster keeps the words of an error and of what led to it for as long as the run,
+and a library may quote what it was given, so words that hold a secret are kept without it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from traceback import format_exception
 
 import dagster as dg
 
 from pipeline.core.errors import LakeFault, RatchetError
 from pipeline.core.hours import Hour
-from pipeline.core.incidents.notes import note_attempt, place
+from pipeline.core.incidents.notes import note_attempt
 from pipeline.core.lake import SourceLake
 from pipeline.core.model import Origin, Source
 from pipeline.core.observe import Clock
+from pipeline.core.withheld import without_secrets
 
 KIND, NEXT_STEP = "ratchet/error", "ratchet/next_step"
 
 
 @dataclass(frozen=True)
-class Attempt:
-    """What a step works on; a failure of a live one is remembered for its incident.
-
-    ``secrets`` of the source: what holds one is written into no log.
-    """
+class Step:
+    """What a step of an hour's run works on; a failure of a live one is remembered for its incident."""
 
     lake: SourceLake
     hour: Hour
     clock: Clock
-    secrets: tuple[str, ...] = field(default=(), repr=False)
 
     @classmethod
-    def of(cls, context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext, source: Source) -> Attempt:
+    def of(cls, context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext, source: Source) -> Step:
         """A step of the run of ``context``, whose partition is an hour of ``source``."""
         lake, hour = context.resources.lake.source(source.name), Hour.parse(context.partition_key)
-        secrets = (source.platform.credential, source.heartbeat_url, *source.notify)
-        return cls(lake, hour, context.resources.clock, tuple(filter(None, secrets)))
+        return cls(lake, hour, context.resources.clock)
 
     @property
     def is_live(self) -> bool:
+        """Whether it works on the present; a replay's failures are no incidents."""
         return self.clock.origin is Origin.LIVE
 
     def remember(self, error: Exception) -> None:
+        """Note a live failure for its incident; a lake that takes no note is told of by the sensor."""
         if not self.is_live:
             return
-        # A lake that takes no note is noticed by the sensor of incidents, which writes into it too.
         with suppress(LakeFault):
             note_attempt(self.lake, self.hour, error, self.clock.now())
 
 
 @contextmanager
-def failing_loudly(attempt: Attempt | None = None) -> Iterator[None]:
+def failing_loudly(step: Step | None = None) -> Iterator[None]:
+    """Turn what a step or a job raises into dg.Failure; a crash stays as it is where its words hold no secret."""
     try:
         yield
-    except RatchetError as error:
-        if attempt is not None:
-            attempt.remember(error)
-        raise dg.Failure(
-            description=str(error),
-            metadata={KIND: error.kind, NEXT_STEP: error.next_step},
-            allow_retries=False,
-        ) from error
     except Exception as error:
-        if attempt is not None:
-            attempt.remember(error)
-            # Dagster keeps the words of an error and of what led to it, and a library may quote what it was given.
-            words = "".join(format_exception(error))
-            if any(secret in words for secret in attempt.secrets):
-                withheld = f"{place(error)} Its words hold a secret of the source and are withheld."
-                raise dg.Failure(withheld, allow_retries=False) from None
+        if step is not None:
+            step.remember(error)
+        words = "".join(format_exception(error))
+        told = without_secrets(words)
+        if isinstance(error, RatchetError):
+            raise dg.Failure(
+                description=str(error),
+                metadata={KIND: error.kind, NEXT_STEP: error.next_step},
+                allow_retries=False,
+            ) from (error if told == words else None)
+        if told != words:
+            raise dg.Failure(
+                f"A fault in Ratchet, told without the secrets in it.\n{told}", allow_retries=False
+            ) from None
         raise

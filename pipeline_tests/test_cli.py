@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from pydantic import BaseModel, SecretStr
 from rich.console import Console
 
 from pipeline import cli, collecting
@@ -28,6 +29,7 @@ from pipeline.core.model import Crossing, HourState, RuleKind
 from pipeline.core.project import Project
 from pipeline.core.records import Report
 from pipeline.core.text import counted
+from pipeline.core.withheld import withhold
 from pipeline.drill.drilling import Row
 from pipeline.notify.delivery import Delivery
 from pipeline.sandbox.article import Article
@@ -291,6 +293,18 @@ def test_a_fault_of_ratchet_itself_says_so_behind_its_traceback(
         "ZeroDivisionError: planted",
         "This is a fault in Ratchet; please report it with the text above.",
     ]
+
+
+class Channel(BaseModel):
+    address: SecretStr
+
+
+def test_a_fault_of_ratchet_itself_is_told_without_the_secrets_in_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    withhold(Channel(address=SecretStr("json://hooks.example/planted-'token'")))
+    assert ends(monkeypatch, ValueError({"url": "https://hooks.example/planted-'token'?x"})) == 1
+    assert "ValueError: {'url': \"https://hooks.example/(withheld)?x\"}" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

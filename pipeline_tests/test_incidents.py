@@ -31,7 +31,7 @@ from pipeline.sandbox.faults import Reply
 from pipeline.sensors import build_incidents_sensor
 from pipeline_tests.dagster_parts import BLOG, COOKIE, HOUR, MOMENT, Blog, made_blog, ratchet, write_source
 from pipeline_tests.notify.world import titles
-from pipeline_tests.receiver import Receiver, receiving
+from pipeline_tests.receiver import WEBHOOK_TOKEN, Receiver, receiving
 
 MINUTE = timedelta(minutes=1)
 NOTHING = "There is nothing to tell."
@@ -132,11 +132,27 @@ def test_a_crash_in_a_step_is_an_incident_and_leaves_no_secret(
     assert "KeyError" in text
     assert COOKIE not in text
     logged = repr([blog.instance.all_logs(run.run_id) for run in blog.instance.get_runs()])
-    assert "A fault in Ratchet: KeyError in pipeline/" in logged
+    assert "(withheld)" in logged
     assert COOKIE not in logged
     assert blog.capture().success
     look(blog, MOMENT + 26 * MINUTE)
     assert "no hour was lost" in receiver.webhooks[1]
+
+
+def test_a_crash_in_a_job_of_messages_leaves_no_secret_of_a_channel(
+    blog: Blog, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def crash(*_: object) -> None:
+        raise RuntimeError(f"no route for {receiver.notify[0]!r}") from ValueError(WEBHOOK_TOKEN)
+
+    monkeypatch.setattr("pipeline.jobs.tell_incidents", crash)
+    blog.sandbox.cookie = "another-session"
+    blog.capture()
+    look(blog, MOMENT + 25 * MINUTE)
+    logged = repr([blog.instance.all_logs(run.run_id) for run in blog.instance.get_runs()])
+    assert "no route for" in logged
+    assert "(withheld)" in logged
+    assert WEBHOOK_TOKEN not in logged
 
 
 def test_silence_is_told_although_no_run_ever_failed(blog: Blog, receiver: Receiver) -> None:

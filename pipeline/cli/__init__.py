@@ -112,6 +112,9 @@ def _explain(error: BaseException, ending: int | None) -> int:
     if isinstance(error, click.ClickException):
         error.show()
         return error.exit_code
-    click.echo(printable("".join(traceback.format_exception(error))), nl=False, err=True)
+    from pipeline.core.withheld import without_secrets
+
+    words = without_secrets("".join(traceback.format_exception(error)))
+    click.echo(printable(words), nl=False, err=True)
     click.echo("This is a fault in Ratchet; please report it with the text above.", err=True)
     return 1

@@ -21,6 +21,7 @@ from pipeline.core.lake import SourceLake
 from pipeline.core.model import FEED_STATE, SNAPSHOT_COLUMNS, Bounds, Counter, Policy, Rule, Source, Trend
 from pipeline.core.project import Project, environment
 from pipeline.core.source_spec import NAME, SourceSpec
+from pipeline.core.withheld import withhold
 from pipeline.core.yaml_lines import Document, read_document
 from pipeline.platforms import KINDS, adapter
 from pipeline.platforms.protocol import Feed, Platform
@@ -67,7 +68,9 @@ def read_source(path: Path, env: Mapping[str, str] | None = None) -> Source:
             "the kind of platform is unknown",
             f"Use one of {', '.join(KINDS)}.",
         )
-    return _source(document, spec, _validated(adapter(kind), spec.platform, document, ("attributes", "platform")))
+    platform = _validated(adapter(kind), spec.platform, document, ("attributes", "platform"))
+    withhold(spec, platform)
+    return _source(document, spec, platform)
 
 
 def _attributes(document: Document) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, field_validator, model_validator
+from pydantic import BaseModel, Field, SecretStr, field_validator, model_validator
 
 _PLAIN = r"^[a-z][a-z0-9_]{0,39}$"
 PlainName = Annotated[str, Field(pattern=_PLAIN)]
@@ -61,7 +61,7 @@ class TopicSpec(_Strict, frozen=True):
 
     bootstrap: str = Field(min_length=1, max_length=1000)
     topic: str = Field(pattern=r"^[A-Za-z0-9._-]{1,249}$")
-    settings: Mapping[str, str | int | bool] = Field(default={}, repr=False)
+    settings: Mapping[str, int | bool | SecretStr] = {}
 
 
 class Settings(_Strict, frozen=True):

@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from pydantic import SecretStr
+
 from pipeline.core.errors import ConfigError, DeadSession, TransportFault
 from pipeline.platforms.feed.pages import MESSAGES, Reach, Room, Stretch, end_page, message_line, records_page
 from pipeline.platforms.points.settings import TopicSpec
@@ -60,7 +62,7 @@ def _consumer(spec: TopicSpec) -> Iterator[Consumer]:
             "Run: .venv/bin/pip install confluent-kafka",
         ) from None
     settings: dict[str, Any] = {
-        **spec.settings,
+        **{name: _given(value) for name, value in spec.settings.items()},
         "bootstrap.servers": spec.bootstrap,
         "group.id": "ratchet",  # librdkafka wants one; it is never joined
         "enable.auto.commit": False,
@@ -145,6 +147,10 @@ def _messages(consumer: Consumer, spec: TopicSpec, end: int) -> Iterator[tuple[i
                 return
             else:
                 raise KafkaException(error)
+
+
+def _given(value: int | bool | SecretStr) -> int | bool | str:
+    return value.get_secret_value() if isinstance(value, SecretStr) else value
 
 
 def _fault(fault: Exception, spec: TopicSpec) -> Exception:
