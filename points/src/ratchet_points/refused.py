@@ -7,6 +7,7 @@ import os
 import secrets
 import time
 
+from ratchet_points.descriptors import private
 from ratchet_points.spool import REFUSED_PREFIX
 
 LIMIT = 16 * 1024 * 1024
@@ -35,7 +36,7 @@ class RefusedLines:
             return
         try:
             os.makedirs(os.path.dirname(self._path), mode=0o700, exist_ok=True)
-            with open(self._path, "ab", buffering=0, opener=_privately) as file:
+            with open(self._path, "ab", buffering=0, opener=private) as file:
                 self.lost += file.write(entry.encode("ascii") + b"\n") != len(entry) + 1
         except OSError:
             self.lost += 1
@@ -45,7 +46,3 @@ class RefusedLines:
             return f"not all of them could be kept in {self._path}"
         first = f"the first {LIMIT >> 20} MiB of them" if self._size > LIMIT else "they"
         return f"{first} are kept in {self._path}"
-
-
-def _privately(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o640)

@@ -10,13 +10,8 @@ import threading
 import time
 from os import write
 
-from ratchet_points.spool import SUFFIX
-
-try:
-    import fcntl
-    import resource
-except ImportError:  # pragma: no cover - a system without POSIX locks
-    fcntl = None  # type: ignore[assignment]
+from ratchet_points.descriptors import lock, out_of_the_way, private
+from ratchet_points.spool import SUFFIX, held
 
 SEGMENT_BYTES = 16 * 1024 * 1024
 SPOOL_BYTES = 1024 * 1024 * 1024
@@ -164,14 +159,14 @@ class SegmentWriter:
             os.dup2(number, self._number, inheritable=False)
             os.close(number)
         else:
-            self._number = _out_of_the_way(number)
+            self._number = out_of_the_way(number)
         self._file, self._size = (status.st_dev, status.st_ino), 0
 
     def _create(self) -> int:
         """A new segment's descriptor, or -1 and ``_why``."""
         try:
             os.makedirs(self.folder, mode=0o700, exist_ok=True)
-            if _held(self.folder) >= self._spool_bytes:
+            if held(self.folder, most=_LOOKED_AT) >= self._spool_bytes:
                 return self._put_off(FULL)
             number = self._join() if self._shared else self._found()
         except OSError:
@@ -185,7 +180,7 @@ class SegmentWriter:
         """A new file that is this process's alone, locked; or -1. Raises OSError."""
         for _ in range(3):
             name = f"{self._stem}-{next(self._begun):06d}{SUFFIX}"
-            number = os.open(os.path.join(self.folder, name), _FLAGS | os.O_EXCL, 0o640)
+            number = private(os.path.join(self.folder, name), _FLAGS | os.O_EXCL)
             if _locked(number):
                 return number
             os.close(number)
@@ -196,10 +191,9 @@ class SegmentWriter:
         for attempt in range(10_000):
             day = time.strftime("%Y%m%d", time.gmtime())
             name = f"{day}T000000Z-shared-{attempt:06d}{SUFFIX}"
-            number = os.open(os.path.join(self.folder, name), _FLAGS, 0o640)
-            if fcntl is not None:
-                with contextlib.suppress(OSError):
-                    fcntl.flock(number, fcntl.LOCK_SH)
+            number = private(os.path.join(self.folder, name), _FLAGS)
+            with contextlib.suppress(OSError):
+                lock(number, shared=True)
             status = os.fstat(number)
             # Somebody may have taken it away between opening and locking it.
             if status.st_nlink and status.st_size < self._segment_bytes:
@@ -218,42 +212,12 @@ def _now() -> str:
     return f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime(now // 10**9))}{now % 10**9 // 1000:06d}Z"
 
 
-def _held(folder: str) -> int:
-    """The bytes that a spool holds. Of a folder with very many files only some are looked at, to be quick."""
-    held = 0
-    with os.scandir(folder) as entries:
-        for entry in itertools.islice(entries, _LOOKED_AT):
-            with contextlib.suppress(FileNotFoundError):
-                held += entry.stat(follow_symlinks=False).st_size
-    return held
-
-
 def _locked(number: int) -> bool:
     """Lock the segment, so that readers know that it is still written. False if a reader was asking just then."""
-    if fcntl is None:
-        return True
     try:
-        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        lock(number)
     except BlockingIOError:
         return False
     except OSError:
-        return True  # A file system without locks: its readers wait for whole lines for ever, and lose none.
+        pass  # A file system without locks: its readers wait for whole lines for ever, and lose none.
     return True
-
-
-def _out_of_the_way(number: int) -> int:
-    """The same file under a high number.
-
-    The kernel gives a new file the lowest free number. A host that closes all its descriptors, as programs do that go
-    into the background, would get ours for its next socket, and our next event would go there.
-    """
-    if fcntl is None:
-        return number
-    try:
-        soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        floor = 900 if soft in (resource.RLIM_INFINITY, -1) else min(900, soft * 3 // 4)
-        high = fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, floor)
-    except OSError:
-        return number
-    os.close(number)
-    return high

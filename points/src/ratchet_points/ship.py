@@ -17,11 +17,7 @@ from collections.abc import Iterator
 from typing import Callable, NamedTuple, Protocol
 
 from ratchet_points import spool
-
-try:
-    import fcntl
-except ImportError:  # pragma: no cover - a system without POSIX locks
-    fcntl = None  # type: ignore[assignment]
+from ratchet_points.descriptors import lock, private
 
 BATCH, BATCH_BYTES = 1000, 1024 * 1024
 POLL_SECONDS = 0.5
@@ -91,7 +87,7 @@ class Cursor:
         """Raises OSError."""
         temporary = f"{self._path}.{os.getpid()}"
         try:
-            with open(temporary, "wb", opener=lambda path, flags: os.open(path, flags, 0o640)) as file:
+            with open(temporary, "wb", opener=private) as file:
                 file.write(json.dumps({"positions": self.positions}, indent=1).encode())
                 file.flush()
                 os.fsync(file.fileno())
@@ -156,13 +152,12 @@ class Shipper:
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:
-        number = os.open(os.path.join(self.folder, _LOCK), os.O_RDWR | os.O_CREAT, 0o640)
+        number = private(os.path.join(self.folder, _LOCK), os.O_RDWR | os.O_CREAT)
         try:
-            if fcntl is not None:
-                try:
-                    fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    raise Busy(f"another process ships {self.folder}") from None
+            try:
+                lock(number)
+            except BlockingIOError:
+                raise Busy(f"another process ships {self.folder}") from None
             yield
         finally:
             os.close(number)
@@ -243,7 +238,7 @@ class Shipper:
             for name, offset in list(self._cursor.positions.items()):
                 if spool.remove_finished(os.path.join(self.folder, name), offset, _YOUNG_SECONDS):
                     del self._cursor.positions[name]
-        if self._policy.limit and (held := _held(self.folder)) > self._policy.limit:
+        if self._policy.limit and (held := spool.held(self.folder, spool.SUFFIX)) > self._policy.limit:
             self._full(held)
 
     def _full(self, held: int) -> None:
@@ -268,11 +263,6 @@ class Shipper:
         if dropped:
             self._say(f"dropped {dropped:,} events that were not delivered")
             self._report_drops(dropped, "the shipper's spool was full")
-
-
-def _held(folder: str) -> int:
-    with os.scandir(folder) as entries:
-        return sum(entry.stat(follow_symlinks=False).st_size for entry in entries if entry.name.endswith(spool.SUFFIX))
 
 
 def _shown(text: bytes) -> str:

@@ -12,6 +12,8 @@ harms no event before or after it. An event's place is its segment and the offse
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import json
 import os
 import time
@@ -19,10 +21,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple, Union
 
-try:
-    import fcntl
-except ImportError:  # pragma: no cover - a system without POSIX locks
-    fcntl = None  # type: ignore[assignment]
+from ratchet_points.descriptors import lock
 
 SUFFIX = ".points"
 REFUSED_PREFIX = "refused-"
@@ -131,19 +130,8 @@ def abandoned(path: str) -> bool:
 
     Where the system has no such locks, or the lock cannot be asked for, the answer is no.
     """
-    if fcntl is None:
-        return False
-    try:
-        number = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    finally:
-        os.close(number)
-    return True
+    with _taken_over(path) as number:
+        return number is not None
 
 
 def remove_finished(path: str, size: int, young_seconds: float) -> bool:
@@ -152,20 +140,41 @@ def remove_finished(path: str, size: int, young_seconds: float) -> bool:
     It is locked meanwhile, so that no process takes it up again between the look and the removal. An empty one is left
     for ``young_seconds`` at least: its writer may not have locked it yet.
     """
-    if fcntl is None:
-        return False
+    with _taken_over(path) as number, contextlib.suppress(OSError):
+        if number is not None:
+            status = os.fstat(number)
+            if status.st_size == size and (size or time.time() - status.st_mtime >= max(young_seconds, 1.0)):
+                os.unlink(path)
+                return True
+    return False
+
+
+@contextlib.contextmanager
+def _taken_over(path: str) -> Iterator[int | None]:
+    """The descriptor of a segment that no process writes, locked meanwhile; None of one that cannot be had so."""
     try:
         number = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
-        return False
+        yield None
+        return
     try:
-        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        status = os.fstat(number)
-        if status.st_size != size or (not size and time.time() - status.st_mtime < max(young_seconds, 1.0)):
-            return False
-        os.unlink(path)
-        return True
-    except OSError:
-        return False
+        locked = False
+        with contextlib.suppress(OSError):
+            locked = lock(number)
+        yield number if locked else None
     finally:
         os.close(number)
+
+
+def held(folder: str, suffix: str = "", *, most: int | None = None) -> int:
+    """The bytes of the spool's files that end so. Of a folder with very many only ``most`` are looked at, to be quick.
+
+    Raises OSError.
+    """
+    size = 0
+    with os.scandir(folder) as entries:
+        for entry in itertools.islice(entries, most):
+            if entry.name.endswith(suffix):
+                with contextlib.suppress(FileNotFoundError):
+                    size += entry.stat(follow_symlinks=False).st_size
+    return size
