@@ -35,8 +35,7 @@ class Places:
     def learn(self, frame: FrameType, name: object, kind: object, head: str, resource: str) -> Site:
         """The site where ``frame`` calls, remembered. Raises event.Refused for a bad name or kind."""
         code = frame.f_code
-        here = event.place(path_of(code), frame.f_lineno or 0, function_of(frame))
-        opening = event.opening(head, event.point(name, kind), resource, here)
+        opening = event.opening(head, event.point(name, kind), resource, event.place(*place_in(frame, frame.f_lineno)))
         site = Site(code, opening, zlib.crc32(opening))
         if len(self.sites) >= SITES:
             self.sites.clear()
@@ -48,25 +47,27 @@ class Places:
         code = step.tb_frame.f_code
         known = self._frames.get((id(code), step.tb_lasti))
         if known is None:
-            here = event.place(path_of(code), step.tb_lineno or 0, function_of(step.tb_frame))
-            known = (code, f"{{{here[1:]}}}")
+            known = (code, event.frame(*place_in(step.tb_frame, step.tb_lineno)))
             if len(self._frames) >= SITES:
                 self._frames.clear()
             self._frames[id(code), step.tb_lasti] = known
         return known[1]
 
 
-def path_of(code: CodeType) -> str:
+def place_in(frame: FrameType, line: int | None) -> tuple[str, int, str]:
+    """The file of a frame, this line of it, and the function with its module, as OpenTelemetry wants it.
+
+    Before Python 3.11 without its class.
+    """
+    code = frame.f_code
+    module = frame.f_globals.get("__name__", "?")
+    return _path_of(code), line or 0, f"{module}.{getattr(code, 'co_qualname', code.co_name)}"
+
+
+def _path_of(code: CodeType) -> str:
     """The file of a code object; absolute, as the working folder stood when the program started."""
     path = code.co_filename
     return path if path.startswith("<") else os.path.join(_working_folder, path)
-
-
-def function_of(frame: FrameType) -> str:
-    """The function's name with its module, as OpenTelemetry wants it. Before Python 3.11 without its class."""
-    code = frame.f_code
-    module = frame.f_globals.get("__name__", "?")
-    return f"{module}.{getattr(code, 'co_qualname', code.co_name)}"
 
 
 def place_of(function: object) -> tuple[str, int, str] | None:
@@ -77,4 +78,4 @@ def place_of(function: object) -> tuple[str, int, str] | None:
     if not isinstance(code, CodeType):
         return None
     module, name = getattr(function, "__module__", "?"), getattr(function, "__qualname__", code.co_name)
-    return path_of(code), code.co_firstlineno, f"{module}.{name}"
+    return _path_of(code), code.co_firstlineno, f"{module}.{name}"

@@ -102,7 +102,23 @@ def place(path: str, line: int, function: str) -> str:
     )
 
 
+def frame(path: str, line: int, function: str) -> str:
+    """One frame of an exception, as a whole JSON object."""
+    return f"{{{place(path, line, function)[1:]}}}"
+
+
+def full_frame(frame: str, source: str | None, local_variables: str | None) -> str:
+    """A frame with its source line, a quoted JSON text, and its variables, the inside of an object, where given."""
+    return (
+        frame[:-1]
+        + (f',"code.line":{source}' if source is not None else "")
+        + (f',"code.locals":{{{local_variables}}}' if local_variables is not None else "")
+        + "}"
+    )
+
+
 def thread(ident: int, name: str) -> str:
+    """Which thread reported the event."""
     return f',"thread.id":{ident:d},"thread.name":{quoted(name)}'
 
 
@@ -127,6 +143,11 @@ def exception(type_name: str, message: str, frames: str, omitted: int, causes: s
         + (f',"exception.frames_omitted":{omitted:d}' if omitted else "")
         + (f',"exception.causes":[{causes}]' if causes else "")
     )
+
+
+def cause(type_name: str, message: str) -> str:
+    """An exception that led to another one, as a whole JSON object. ``message`` is quoted already."""
+    return f'{{"exception.type":{quoted(type_name)},"exception.message":{message}}}'
 
 
 def sampled(rate: float) -> str:

@@ -60,21 +60,16 @@ class Describer:
                 break
             found.append(cause)
         found += _members(error)
-        return ",".join(
-            f'{{"exception.type":{self._encoder.text(type_name(one))},"exception.message":{self._message(one)}}}'
-            for one in found
-        )
+        return ",".join(event.cause(type_name(one), self._message(one)) for one in found)
 
     def _full_frame(self, step: TracebackType) -> str:
-        text = self._places.frame(step)[:-1]
-        frame = step.tb_frame
+        frame, source, variables = step.tb_frame, None, None
         if self._with_source:
             line = linecache.getline(frame.f_code.co_filename, step.tb_lineno or 0, frame.f_globals).strip()
-            text += f',"code.line":{self._encoder.text(line)}'
+            source = self._encoder.text(line)
         if self._with_locals:
-            some = dict(list(frame.f_locals.items())[:LOCALS])
-            text += f',"code.locals":{{{self._encoder.attributes(some)}}}'
-        return text + "}"
+            variables = self._encoder.attributes(dict(list(frame.f_locals.items())[:LOCALS]))
+        return event.full_frame(self._places.frame(step), source, variables)
 
 
 def _members(error: BaseException) -> list[BaseException]:

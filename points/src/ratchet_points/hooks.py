@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Callable
 
 from ratchet_points import event, interface
-from ratchet_points.caller import function_of, path_of
+from ratchet_points.caller import place_in
 from ratchet_points.failure import origin
 
 if TYPE_CHECKING:
@@ -126,8 +126,5 @@ def _report(name: str, error: BaseException, attributes: dict[str, object] | Non
         return
     with contextlib.suppress(Exception):
         step = origin(error)
-        place = None
-        if step is not None:
-            frame = step.tb_frame
-            place = (path_of(frame.f_code), step.tb_lineno or 0, function_of(frame))
+        place = None if step is None else place_in(step.tb_frame, step.tb_lineno)
         recorder.record_at(place, name, event.QUALITY, attributes or {}, details=recorder.describe(error, "FATAL"))

@@ -91,14 +91,10 @@ class Recorder:
             site = self._sites.get((id(frame.f_code), frame.f_lasti, name, kind))
             if site is None:
                 site = self._places.learn(frame, name, kind, self._head, self._resource)
-            if self._sampled and not self._chosen(name, details):
-                return None
             return self._write(name, site.opening, site.checksum, attributes, who, where, details)
-        except event.Refused as refusal:
-            self.drops.count(str(refusal))
-        except Exception as error:
-            self._failed(error)
-        return None
+        except Exception as failure:
+            self._failed(failure)
+            return None
 
     def record_at(
         self,
@@ -120,14 +116,10 @@ class Recorder:
                 details = self._context(bound, None, None) + details
             here = event.place(*place) if place is not None else ""
             opening = event.opening(self._head, event.point(name, kind), self._resource, here)
-            if self._sampled and not self._chosen(name, details):
-                return None
             return self._write(name, opening, crc32(opening), attributes, None, None, details, time_text)
-        except event.Refused as refusal:
-            self.drops.count(str(refusal))
         except Exception as failure:
             self._failed(failure)
-        return None
+            return None
 
     def describe(self, error: object | None, severity: str = "ERROR") -> str:
         """The fragments of an error, with the exception if there is one. Raises nothing."""
@@ -140,7 +132,7 @@ class Recorder:
 
     def describe_foreign(self, type_name: str, message: str, frames: Sequence[tuple[str, int, str]]) -> str:
         """The fragments of an error that another program describes."""
-        inside = ",".join(f"{{{event.place(*frame)[1:]}}}" for frame in frames)
+        inside = ",".join(event.frame(*frame) for frame in frames)
         encoded = self._encoder.text(message, MESSAGE_LIMIT)
         return event.severity("ERROR") + event.exception(type_name, encoded, inside, 0, "")
 
@@ -150,12 +142,6 @@ class Recorder:
         if isinstance(sample, Mapping):
             return float(sample.get(name, 1.0))
         return 1.0 if _SEVERITY in details else sample
-
-    def _chosen(self, name: str, details: str) -> bool:
-        import random  # only here: few programs sample, and it costs milliseconds
-
-        rate = self._rate(name, details)
-        return rate >= 1.0 or random.random() < rate  # noqa: S311 - a sample, no secret
 
     def _write(
         self,
@@ -169,6 +155,12 @@ class Recorder:
         time_text: str | None = None,
     ) -> str | None:
         """Finish an event and append it. Its id, or None if it was dropped or left out."""
+        sampled = ""
+        if self._sampled:
+            rate = self._rate(name, details)
+            if not _chosen(rate):
+                return None
+            sampled = event.sampled(rate)
         now = time_ns()
         began, ends, text = self._second
         if not began <= now < ends:
@@ -187,7 +179,7 @@ class Recorder:
             self._encoder.attributes(attributes) if attributes else "",
             event_id,
             time_text or f"{text}{str(now)[-9:-3]}Z",
-            event.sampled(self._rate(name, details)) if self._sampled else "",
+            sampled,
         )
         line = b"\n%08x %b%b" % (crc32(closing, checksum), opening, closing)
         if self._before_send is not None:
@@ -271,7 +263,8 @@ class Recorder:
         return self.sink.append(framed(opening + closing)) is None
 
     def _failed(self, error: Exception) -> None:
-        self.drops.count(f"{_INTERNAL} ({type(error).__name__})")
+        """Count an event that an error has cost, under the error's own words if the event was refused."""
+        self.drops.count(str(error) if isinstance(error, event.Refused) else f"{_INTERNAL} ({type(error).__name__})")
 
     def flush(self, timeout: float) -> bool:
         """Hand on what waits in memory; report drops. False if that could not be finished in time."""
@@ -292,3 +285,9 @@ class Recorder:
         left = sum(self.drops.take().values())
         if left and not self._options.foreign:
             tell(f"{left} events were dropped and could not be reported.")
+
+
+def _chosen(rate: float) -> bool:
+    import random  # only here: few programs sample, and it costs milliseconds
+
+    return rate >= 1.0 or random.random() < rate  # noqa: S311 - a sample, no secret
