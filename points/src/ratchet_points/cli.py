@@ -55,11 +55,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     """The command line, in which options may stand between the attributes."""
     given, rest = _parser().parse_known_args(arguments)
-    if given.run is not emitting.run or any(word.startswith("-") for word in rest):
-        if rest:
-            given.parser.error(f"unknown argument {rest[0]}")
-    else:
+    if given.run is emitting.run and not any(word.startswith("-") for word in rest):
         given.attributes += rest
+    elif rest:
+        given.parser.error(f"unknown argument {rest[0]}")
+    elif given.run is not emitting.run and not os.path.isdir(given.spool):
+        given.parser.error(f"there is no spool {given.spool}")
     return given
 
 
@@ -93,8 +94,6 @@ def _add_ship(commands: Any) -> None:
 def _ship(given: argparse.Namespace) -> int:
     from ratchet_points.ship import Busy, Policy, Shipper, Unusable
 
-    if not os.path.isdir(given.spool):
-        given.parser.error(f"there is no spool {given.spool}")
     if (given.kafka is None) == (given.http is None) or (given.kafka is None) != (given.topic is None):
         given.parser.error("it needs --kafka with --topic, or --http")
     if given.drop_oldest and given.limit <= 0:
@@ -144,8 +143,6 @@ def _report_drops(folder: str, count: int, reason: str) -> None:
 
 
 def _read(given: argparse.Namespace) -> int:
-    if not os.path.isdir(given.spool):
-        given.parser.error(f"there is no spool {given.spool}")
     if sys.stdout is None:
         given.parser.error("standard output is closed, so there is nowhere to print events")
     events = damaged = 0

@@ -79,7 +79,7 @@ class Drops:
         self.__init__(quiet=self._quiet)  # type: ignore[misc]
 
 
-def tell(text: str) -> None:
+def tell(text: str, speaker: str = "ratchet-points") -> None:
     """One line on standard error, if there is one."""
     with contextlib.suppress(Exception):
-        sys.stderr.write(f"ratchet-points: {text}\n")
+        sys.stderr.write(f"{speaker}: {text}\n")

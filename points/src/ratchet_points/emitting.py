@@ -9,7 +9,7 @@ from typing import Any
 
 from ratchet_points import event, foreign
 from ratchet_points.exits import CANNOT_WRITE, DONE, LINES_REFUSED, say
-from ratchet_points.options import Options
+from ratchet_points.options import Options, default_spool
 from ratchet_points.recorder import Recorder
 from ratchet_points.refused import RefusedLines
 from ratchet_points.segment import UNWRITTEN
@@ -42,7 +42,7 @@ def add_to(commands: Any) -> None:
     emit.add_argument("--app", default=os.environ.get("POINTS_APP", "unknown_service"), help="default: $POINTS_APP")
     emit.add_argument("--version", default=os.environ.get("POINTS_VERSION", ""), help="default: $POINTS_VERSION")
     emit.add_argument("--environment", default=os.environ.get("POINTS_ENVIRONMENT", ""), help="$POINTS_ENVIRONMENT")
-    emit.add_argument("--spool", default=os.environ.get("POINTS_SPOOL", "points-spool"), help="default: $POINTS_SPOOL")
+    emit.add_argument("--spool", default=default_spool(), help="default: $POINTS_SPOOL")
     emit.add_argument("--kind", choices=sorted(event.KINDS), help="default: behaviour; quality for an error")
     emit.add_argument("--error", action="store_true", help="the event is an error")
     for member in ("who", "where", "trace-id", "file", "function", "time"):

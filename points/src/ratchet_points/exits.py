@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import sys
+from ratchet_points.drops import tell
 
 DONE, FAILED_READER, BAD_INPUT, LINES_REFUSED, BUSY, CANNOT_WRITE = 0, 1, 2, 12, 15, 16
 
 
 def say(text: str) -> None:
-    """One line on standard error, if there is one."""
-    with contextlib.suppress(Exception):
-        sys.stderr.write(f"points: {text}\n")
+    """One line of the command on standard error, if there is one."""
+    tell(text, "points")

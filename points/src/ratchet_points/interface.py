@@ -15,12 +15,11 @@ from ratchet_points import event
 from ratchet_points.caller import place_of
 from ratchet_points.context import Binding, narrowed
 from ratchet_points.drops import tell
-from ratchet_points.options import BeforeSend, usable
+from ratchet_points.options import SEGMENT_BYTES, SPOOL_BYTES, BeforeSend, usable
 from ratchet_points.recorder import Recorder
 from ratchet_points.values import shown
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
-_FALLBACK_SPOOL = "points-spool"
 _recorder: Recorder | None = None
 _said = False
 
@@ -39,8 +38,8 @@ def init(
     operator: str | None = None,
     with_locals: bool = False,
     with_source: bool = False,
-    spool_bytes: int = 1 << 30,
-    segment_bytes: int = 1 << 24,
+    spool_bytes: int = SPOOL_BYTES,
+    segment_bytes: int = SEGMENT_BYTES,
 ) -> None:
     """Begin to record. Called once, where the program starts; a second call replaces the first.
 
@@ -60,29 +59,13 @@ def init(
     Raises nothing: what cannot be used is said on standard error, and nothing is recorded.
     """
     global _recorder
-    previous, made = _recorder, None
     try:
-        options = usable(
-            app=app,
-            version=version,
-            environment=environment,
-            spool=os.fsdecode(spool if spool is not None else os.environ.get("POINTS_SPOOL") or _FALLBACK_SPOOL),
-            mode=mode,
-            before_send=before_send,
-            sample=sample,
-            redact=redact if isinstance(redact, (bool, str)) else tuple(redact),
-            region=region,
-            operator=operator,
-            with_locals=with_locals,
-            with_source=with_source,
-            spool_bytes=spool_bytes,
-            segment_bytes=segment_bytes,
-        )
-        made = Recorder(options)
+        made = Recorder(usable(**locals()))  # every argument by its name, before anything else has one
     except Exception as error:
         tell(f"init() cannot begin: {error} Nothing is recorded.")
+        made = None
     # Only now: what other threads report meanwhile is still the first one's.
-    _recorder = made
+    previous, _recorder = _recorder, made
     if previous is not None:
         previous.close()
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from typing import Any, Callable, NamedTuple, Optional, Union
 
+from ratchet_points.posting import is_address
+
+SPOOL_BYTES, SEGMENT_BYTES = 1 << 30, 1 << 24
 BeforeSend = Callable[[dict[str, Any]], Optional[dict[str, Any]]]
 Sample = Union[float, Mapping[str, float]]
 
@@ -17,9 +21,9 @@ class Options(NamedTuple):
     """
 
     app: str
+    spool: str
     version: str = ""
     environment: str = ""
-    spool: str = "points-spool"
     mode: str = "embedded"
     before_send: BeforeSend | None = None
     sample: Sample = 1.0
@@ -28,20 +32,29 @@ class Options(NamedTuple):
     operator: str | None = None
     with_locals: bool = False
     with_source: bool = False
-    spool_bytes: int = 1 << 30
-    segment_bytes: int = 1 << 24
+    spool_bytes: int = SPOOL_BYTES
+    segment_bytes: int = SEGMENT_BYTES
     shared: bool = False
     foreign: bool = False
 
 
-def usable(**given: Any) -> Options:
-    """The options, if they can be used. Raises ValueError with a sentence."""
-    options = Options(**given)
+def default_spool() -> str:
+    """The folder for events where none is named: $POINTS_SPOOL, else ``points-spool`` in the working folder."""
+    return os.environ.get("POINTS_SPOOL") or "points-spool"
+
+
+def usable(spool: str | os.PathLike[str] | None, redact: bool | Iterable[str], **given: Any) -> Options:
+    """The options that ``init()`` was given, if they can be used. Raises ValueError with a sentence, or TypeError."""
+    options = Options(
+        spool=default_spool() if spool is None else os.fsdecode(spool),
+        redact=redact if isinstance(redact, (bool, str)) else tuple(redact),
+        **given,
+    )
     if not isinstance(options.app, str) or not options.app.strip():
         raise ValueError("app is the program's name and cannot be empty.")
     if options.mode not in ("embedded", "memory"):
         raise ValueError("mode is neither 'embedded' nor 'memory'.")
-    if "://" in options.spool and not (options.mode == "memory" and options.spool.startswith(("http://", "https://"))):
+    if "://" in options.spool and not (options.mode == "memory" and is_address(options.spool)):
         raise ValueError("an address as spool has to begin with http:// or https:// and needs mode='memory'.")
     rates = list(options.sample.values()) if isinstance(options.sample, Mapping) else [options.sample]
     if not all(isinstance(rate, (int, float)) and 0.0 <= rate <= 1.0 for rate in rates):

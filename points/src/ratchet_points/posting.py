@@ -8,6 +8,11 @@ from typing import Any
 _NO_HEADERS: Mapping[str, str] = {}
 
 
+def is_address(text: str) -> bool:
+    """Whether events can be posted there: the address begins with http:// or https://."""
+    return text.startswith(("http://", "https://"))
+
+
 def post(url: str, events: Sequence[bytes], *, timeout: float, headers: Mapping[str, str] = _NO_HEADERS) -> int:
     """Post the JSON texts of events to an http(s) address within ``timeout`` seconds. The status of the answer.
 

@@ -13,8 +13,6 @@ from os import write
 from ratchet_points.descriptors import lock, out_of_the_way, private
 from ratchet_points.spool import SUFFIX, held
 
-SEGMENT_BYTES = 16 * 1024 * 1024
-SPOOL_BYTES = 1024 * 1024 * 1024
 FULL = "the spool has reached its limit"
 CANNOT_OPEN = "the spool cannot be written"
 CANNOT_WRITE = "the disk is full or failing"
@@ -35,14 +33,7 @@ class SegmentWriter:
     interrupted, at work on the segment writes into a segment of its own for that one event.
     """
 
-    def __init__(
-        self,
-        folder: str,
-        *,
-        segment_bytes: int = SEGMENT_BYTES,
-        spool_bytes: int = SPOOL_BYTES,
-        shared: bool = False,
-    ) -> None:
+    def __init__(self, folder: str, *, segment_bytes: int, spool_bytes: int, shared: bool = False) -> None:
         """``folder`` is absolute. It is made, for its owner alone, if it is not there.
 
         ``shared`` is for processes that live for one event: they append to a segment that all of them share for a day,

@@ -8,6 +8,7 @@ from typing import Protocol
 from ratchet_points.drops import Drops
 from ratchet_points.memory import HttpReceiver, MemoryQueue, SpoolReceiver
 from ratchet_points.options import Options
+from ratchet_points.posting import is_address
 from ratchet_points.segment import SegmentWriter
 
 
@@ -22,8 +23,7 @@ class Sink(Protocol):
 
 def sink_of(options: Options, drops: Drops) -> tuple[Sink, SegmentWriter | None]:
     """Where events go as the options say, and the writer behind the queue if there is one."""
-    is_url = options.spool.startswith(("http://", "https://"))
-    if is_url:
+    if is_address(options.spool):
         return MemoryQueue(HttpReceiver(options.spool, drops), drops), None
     writer = SegmentWriter(
         os.path.abspath(options.spool),

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ratchet_points.posting import post
+from ratchet_points.posting import is_address, post
 from ratchet_points.ship import Rejected, Unavailable, Unusable
 from ratchet_points.spool import Event
 
@@ -128,6 +128,7 @@ class KafkaTarget:
         return Unavailable(f"{self._where}: {why}")
 
     def close(self) -> None:
+        """Let the producer go; it holds nothing that was not confirmed or given up."""
         self._producer = None
 
 
@@ -142,7 +143,7 @@ class HttpTarget:
 
     def __init__(self, url: str) -> None:
         """Raises Unusable."""
-        if not url.startswith(("http://", "https://")):
+        if not is_address(url):
             raise Unusable("the address of an endpoint begins with http:// or https://")
         self._url = url
         self._headers = {}
@@ -172,4 +173,5 @@ class HttpTarget:
             raise Unavailable(f"the endpoint cannot be reached ({type(error).__name__})") from None
         return None if 200 <= status < 300 else status
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """There is nothing to close: each batch is a connection of its own."""
