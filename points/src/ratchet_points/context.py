@@ -19,7 +19,8 @@ class Bound(NamedTuple):
     attributes: Mapping[str, object] = _NOTHING
 
 
-current: ContextVar[Bound | None] = ContextVar("ratchet_points_bound", default=None)
+UNBOUND = Bound()
+current: ContextVar[Bound] = ContextVar("ratchet_points_bound", default=UNBOUND)
 
 
 class Binding:
@@ -27,7 +28,7 @@ class Binding:
 
     def __init__(self, bound: Bound) -> None:
         self._before = current.get()
-        self._token: Token[Bound | None] | None = current.set(bound)
+        self._token: Token[Bound] | None = current.set(bound)
 
     def undo(self) -> None:
         """Go back to what was bound before. Does nothing the second time."""
@@ -51,7 +52,7 @@ class Binding:
 
 def narrowed(trace_id: str | None, who: str | None, where: str | None, attributes: Mapping[str, object]) -> Bound:
     """What is bound already, with the given values on top of it."""
-    outer = current.get() or Bound()
+    outer = current.get()
     return Bound(
         outer.trace_id if trace_id is None else trace_id,
         outer.who if who is None else who,

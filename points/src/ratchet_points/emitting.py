@@ -51,6 +51,7 @@ def add_to(commands: Any) -> None:
 
 
 def run(given: argparse.Namespace) -> int:
+    """Record what the command line or the stream says. Returns the exit code; exits with 2 if it cannot be used."""
     if given.stream:
         if given.name is not None:
             given.parser.error("--stream takes its events from standard input, not from the command line")

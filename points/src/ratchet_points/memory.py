@@ -43,6 +43,7 @@ class SpoolReceiver:
         self._writer, self._drops = writer, drops
 
     def deliver(self, batch: list[bytes], timeout: float) -> bool:
+        """Append the events; what cannot be is counted as dropped. True: a spool is not tried again."""
         self._writer.check()
         for line in batch:
             reason = self._writer.append(line)
@@ -59,6 +60,7 @@ class HttpReceiver:
         self._url, self._drops = url, drops
 
     def deliver(self, batch: list[bytes], timeout: float) -> bool:
+        """Post the events. False if the endpoint is away, busy or broken; any other refusal drops them."""
         try:
             status = post(self._url, [unframed(line) for line in batch], timeout=timeout)
         except Exception:

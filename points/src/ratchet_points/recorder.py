@@ -13,7 +13,7 @@ from zlib import crc32
 
 from ratchet_points import event
 from ratchet_points.caller import Places
-from ratchet_points.context import Bound, current
+from ratchet_points.context import UNBOUND, Bound, current
 from ratchet_points.drops import Drops, tell
 from ratchet_points.failure import Describer
 from ratchet_points.memory import MemoryQueue
@@ -22,7 +22,6 @@ from ratchet_points.sink import sink_of
 from ratchet_points.spool import EVENT_LIMIT, framed, unframed
 from ratchet_points.values import MESSAGE_LIMIT, Encoder
 
-_UNBOUND = Bound()
 _SEVERITY = ',"severity_text":'  # no value of a host can hold this: its quotes would be escaped
 _NANOSECONDS = 1_000_000_000
 _TOO_LARGE = "an event is larger than 256 KiB"
@@ -136,12 +135,19 @@ class Recorder:
         encoded = self._encoder.text(message, MESSAGE_LIMIT)
         return event.severity("ERROR") + event.exception(type_name, encoded, inside, 0, "")
 
-    def _rate(self, name: str, details: str) -> float:
-        """The share of a point's events that is kept. Errors are kept unless their point is named."""
-        sample = self._options.sample
-        if isinstance(sample, Mapping):
-            return float(sample.get(name, 1.0))
-        return 1.0 if _SEVERITY in details else sample
+    def _sample(self, name: str, details: str) -> str:
+        """The fragment of an event that is kept: for how many it stands. Empty for one that is left out.
+
+        Errors are kept unless their point is named.
+        """
+        import random  # only here: few programs sample, and it costs milliseconds
+
+        rate = self._options.sample
+        if isinstance(rate, Mapping):
+            rate = float(rate.get(name, 1.0))
+        elif _SEVERITY in details:
+            rate = 1.0
+        return event.sampled(rate) if random.random() < rate else ""  # noqa: S311 - a sample, no secret
 
     def _write(
         self,
@@ -156,22 +162,17 @@ class Recorder:
     ) -> str | None:
         """Finish an event and append it. Its id, or None if it was dropped or left out."""
         sampled = ""
-        if self._sampled:
-            rate = self._rate(name, details)
-            if not _chosen(rate):
-                return None
-            sampled = event.sampled(rate)
+        if self._sampled and not (sampled := self._sample(name, details)):
+            return None
         now = time_ns()
         began, ends, text = self._second
         if not began <= now < ends:
             text = self._next_second(now)
         bound = current.get()
-        if bound is not None:
-            if bound.attributes:
-                attributes = {**bound.attributes, **attributes}
+        if bound is not UNBOUND and bound.attributes:
+            attributes = {**bound.attributes, **attributes}
+        if bound is not UNBOUND or who is not None or where is not None:
             details = self._context(bound, who, where) + details
-        elif who is not None or where is not None:
-            details = self._context(_UNBOUND, who, where) + details
         event_id = self._prefix + str(next(self._numbers))
         closing = event.closing(
             self._thread.text,
@@ -285,9 +286,3 @@ class Recorder:
         left = sum(self.drops.take().values())
         if left and not self._options.foreign:
             tell(f"{left} events were dropped and could not be reported.")
-
-
-def _chosen(rate: float) -> bool:
-    import random  # only here: few programs sample, and it costs milliseconds
-
-    return rate >= 1.0 or random.random() < rate  # noqa: S311 - a sample, no secret

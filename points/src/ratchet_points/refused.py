@@ -42,6 +42,7 @@ class RefusedLines:
             self.lost += 1
 
     def kept_where(self) -> str:
+        """Where the lines are, and whether it is all of them, as the end of a sentence."""
         if self.lost:
             return f"not all of them could be kept in {self._path}"
         first = f"the first {LIMIT >> 20} MiB of them" if self._size > LIMIT else "they"

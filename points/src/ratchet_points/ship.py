@@ -55,7 +55,8 @@ class Target(Protocol):
     def deliver(self, batch: list[spool.Event]) -> list[Rejected]:
         """Return once every event was confirmed, or refused for good. Raises Unavailable; some may have arrived."""
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Let go of connections. Nothing is delivered afterwards."""
 
 
 class Policy(NamedTuple):

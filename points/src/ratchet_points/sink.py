@@ -15,10 +15,17 @@ from ratchet_points.segment import SegmentWriter
 class Sink(Protocol):
     """Where a recorder puts its framed events. Nothing here raises."""
 
-    def append(self, line: bytes) -> str | None: ...
-    def check(self) -> None: ...
-    def abandon(self) -> None: ...
-    def close(self) -> None: ...
+    def append(self, line: bytes) -> str | None:
+        """Take one framed event. None, or the reason why it is dropped."""
+
+    def check(self) -> None:
+        """Notice what others did to it meanwhile. Called once a second, before an event."""
+
+    def abandon(self) -> None:
+        """Leave what there is to the parent, and begin anew: this is a forked child."""
+
+    def close(self) -> None:
+        """Hand on what waits, and end. A later event begins anew."""
 
 
 def sink_of(options: Options, drops: Drops) -> tuple[Sink, SegmentWriter | None]:

@@ -76,6 +76,7 @@ class KafkaTarget:
             raise Unusable(f"there is no topic {self._topic} at {self._settings['bootstrap.servers']}; make it first")
 
     def deliver(self, batch: list[Event]) -> list[Rejected]:
+        """Produce the events and wait for the broker's reports. Those that it can never take. Raises Unavailable."""
         from confluent_kafka import KafkaException
 
         producer = self._connected()
@@ -154,6 +155,7 @@ class HttpTarget:
         """There is nothing to ask an endpoint but to take events."""
 
     def deliver(self, batch: list[Event]) -> list[Rejected]:
+        """Post the events. Those that the endpoint can never take. Raises Unavailable."""
         status = self._post(batch)
         if status is None:
             return []
