@@ -5,8 +5,6 @@ The same content gives the same bytes: maps in order of their keys, minutes as p
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TypeVar
 
 import msgspec
@@ -42,11 +40,13 @@ def since(minutes: Minutes[_T], before: int) -> Minutes[_T]:
     return {item: found for item, found in kept.items() if found}
 
 
-@contextmanager
-def sound_state(what: str) -> Iterator[None]:
-    """The state is written by Ratchet alone: one that cannot be read is a damaged lake. Raises LakeFault."""
+def remembered(decoder: msgspec.msgpack.Decoder[_T], stored: bytes, what: str) -> _T:
+    """A state as it was stored. It is written by Ratchet alone: one that cannot be read is a damaged lake.
+
+    Raises LakeFault.
+    """
     try:
-        yield
+        return decoder.decode(stored)
     except msgspec.DecodeError as fault:
         raise LakeFault(
             f"What the last accepted snapshot remembers of its {what} cannot be read: {fault}",

@@ -33,7 +33,6 @@ from pydantic import Field, SecretStr, model_validator
 
 from pipeline.core.errors import ConfigError
 from pipeline.core.model import Policy, Trend
-from pipeline.platforms.feed.carried import sound_state
 from pipeline.platforms.openmetrics.carried import carried as state_of
 from pipeline.platforms.openmetrics.settings import Settings
 from pipeline.platforms.openmetrics.spool import SUFFIX, scraping
@@ -131,8 +130,7 @@ class OpenMetrics(Settings, Feed, frozen=True):
 
         if not self.spool.exists():
             return iter(())
-        with sound_state("series"):
-            positions = state_of(carried.get(SCRAPING)).positions
+        positions = state_of(carried.get(SCRAPING)).positions
         return spool.read_on(self.spool, positions, max_pages=max_pages, max_bytes=max_bytes, now=now, suffix=SUFFIX)
 
     def tidy(self, accepted: Carried, now: datetime) -> None:
@@ -140,8 +138,7 @@ class OpenMetrics(Settings, Feed, frozen=True):
         if self.spool is not None:
             from pipeline.platforms.feed import spool
 
-            with sound_state("series"):
-                positions = state_of(accepted.get(SCRAPING)).positions
+            positions = state_of(accepted.get(SCRAPING)).positions
             spool.tidy(self.spool, positions, now - timedelta(days=self.keep_days))
 
     def fold(
@@ -155,17 +152,16 @@ class OpenMetrics(Settings, Feed, frozen=True):
         by_minute: Collection[str] = (),
     ) -> Folded:
         """Count the scrapes on. Raises LakeFault for state that cannot be read."""
-        with sound_state("series"):
-            return counted(
-                self,
-                pages,
-                before,
-                carried.get(SCRAPING),
-                counters=self.policies,
-                captured_at=captured_at,
-                latest=latest,
-                by_minute=by_minute,
-            )
+        return counted(
+            self,
+            pages,
+            before,
+            carried.get(SCRAPING),
+            counters=self.policies,
+            captured_at=captured_at,
+            latest=latest,
+            by_minute=by_minute,
+        )
 
     @property
     def minute_counters(self) -> frozenset[str]:
@@ -174,8 +170,7 @@ class OpenMetrics(Settings, Feed, frozen=True):
 
     def minutes(self, carried: Carried) -> Minutes:
         """By item and counter what each of the last minutes gained. Raises LakeFault for state that cannot be read."""
-        with sound_state("series"):
-            return state_of(carried.get(SCRAPING)).gains
+        return state_of(carried.get(SCRAPING)).gains
 
     @property
     def level_counters(self) -> frozenset[str]:
@@ -184,5 +179,4 @@ class OpenMetrics(Settings, Feed, frozen=True):
 
     def levels(self, carried: Carried) -> Levels:
         """By item and gauge its lowest and highest of each minute. Raises LakeFault for state that cannot be read."""
-        with sound_state("series"):
-            return state_of(carried.get(SCRAPING)).levels
+        return state_of(carried.get(SCRAPING)).levels

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from pipeline.platforms.feed.carried import Minutes, Paired, encoder, paired, since, unpaired
+from pipeline.platforms.feed.carried import Minutes, Paired, encoder, paired, remembered, since, unpaired
 
 Minute = tuple[int, int]
 """Of a value: its lowest and its highest in a minute."""
@@ -59,8 +59,8 @@ _decoder = msgspec.msgpack.Decoder(_Stored)
 
 
 def carried(stored: bytes | None) -> Carried:
-    """What an accepted snapshot holds; nothing yet where there is none. Raises msgspec.DecodeError."""
+    """What an accepted snapshot holds; nothing yet where there is none. Raises LakeFault."""
     if not stored:
         return Carried()
-    positions, last, series, bounded, gains, levels = _decoder.decode(stored)
+    positions, last, series, bounded, gains, levels = remembered(_decoder, stored, "series")
     return Carried(positions, last, series, bounded, unpaired(gains), unpaired(levels))

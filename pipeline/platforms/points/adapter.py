@@ -23,17 +23,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
-from functools import cached_property
-from pathlib import Path
 from typing import ClassVar, Literal
 
-from pydantic import Field, model_validator
-
 from pipeline.core.model import Policy, Trend
-from pipeline.platforms.feed.carried import sound_state
 from pipeline.platforms.points.carried import carried as state_of
-from pipeline.platforms.points.carried import positions_in
-from pipeline.platforms.points.settings import ConversionSpec, EventSpec, PlainName, PointName, Settings, TopicSpec
+from pipeline.platforms.points.settings import Settings
 from pipeline.platforms.points.tally import READING, counted
 from pipeline.platforms.protocol import Carried, Counted, Feed, Folded, Minutes, Page
 
@@ -41,33 +35,13 @@ _GROWS = Policy(Trend.NEVER_DECREASES)
 _SUFFIX = ".points"
 
 
-class Points(Feed, frozen=True):
-    """The events of programs. Exactly one of ``spool`` and ``kafka`` says where they come from."""
+class Points(Settings, Feed, frozen=True):
+    """The events of programs, out of one spool or one topic."""
 
     kind: Literal["points"] = "points"
     base_url: Literal[""] = ""
-    spool: Path | None = Field(default=None, description="the folder into which programs write their events")
-    kafka: TopicSpec | None = None
-    keep_days: float | None = Field(default=7, ge=0, description="how long segments stay that were counted")
-    events: dict[PointName, EventSpec] = Field(default={})
-    conversions: dict[PlainName, ConversionSpec] = Field(default={})
-    only_declared: bool = False
-    errors_by_place: bool = True
-    max_keys: int = Field(default=100_000, ge=1, le=10_000_000)
-    max_items: int = Field(default=20_000, ge=1, le=1_000_000)
 
     login_hint: ClassVar[str] = "Look at the settings of the broker under 'kafka' in the source's YAML."
-
-    @model_validator(mode="after")
-    def _from_one_place(self) -> Points:
-        if (self.spool is None) == (self.kafka is None):
-            raise ValueError("points come from exactly one of spool and kafka")
-        assert self._settings  # noqa: S101 - raises ValueError where the settings contradict each other
-        return self
-
-    @cached_property
-    def _settings(self) -> Settings:
-        return Settings.model_validate({name: getattr(self, name) for name in Settings.model_fields})
 
     @property
     def policies(self) -> Mapping[str, Policy]:
@@ -89,8 +63,7 @@ class Points(Feed, frozen=True):
         self, carried: Carried, *, max_pages: int, max_bytes: int, now: Callable[[], datetime]
     ) -> Iterator[Page]:
         """New records of the spool or the topic. Raises LakeFault for state that cannot be read."""
-        with sound_state("points"):
-            positions = positions_in(carried.get(READING))
+        positions = state_of(carried.get(READING)).positions
         if self.spool is not None:
             from pipeline.platforms.feed import spool
 
@@ -99,7 +72,7 @@ class Points(Feed, frozen=True):
             )
         from pipeline.platforms.points import topic
 
-        assert self.kafka is not None  # noqa: S101 - one of the two, says the validator
+        assert self.kafka is not None  # noqa: S101 - one of the two, say the settings
         return topic.read_on(self.kafka, positions, max_pages=max_pages, max_bytes=max_bytes, now=now)
 
     def tidy(self, accepted: Carried, now: datetime) -> None:
@@ -107,8 +80,7 @@ class Points(Feed, frozen=True):
         if self.spool is not None and self.keep_days is not None:
             from pipeline.platforms.feed import spool
 
-            with sound_state("points"):
-                positions = positions_in(accepted.get(READING))
+            positions = state_of(accepted.get(READING)).positions
             spool.tidy(self.spool, positions, now - timedelta(days=self.keep_days))
 
     def fold(
@@ -122,17 +94,16 @@ class Points(Feed, frozen=True):
         by_minute: Collection[str] = (),
     ) -> Folded:
         """Count the events on, each one once. Raises LakeFault for state that cannot be read."""
-        with sound_state("points"):
-            return counted(
-                self._settings,
-                pages,
-                before,
-                carried.get(READING),
-                counters=self.policies,
-                captured_at=captured_at,
-                latest=latest,
-                by_minute=by_minute,
-            )
+        return counted(
+            self,
+            pages,
+            before,
+            carried.get(READING),
+            counters=self.policies,
+            captured_at=captured_at,
+            latest=latest,
+            by_minute=by_minute,
+        )
 
     @property
     def minute_counters(self) -> frozenset[str]:
@@ -143,5 +114,4 @@ class Points(Feed, frozen=True):
 
     def minutes(self, carried: Carried) -> Minutes:
         """By item and counter, how many came in each minute. Raises LakeFault for state that cannot be read."""
-        with sound_state("points"):
-            return state_of(carried.get(READING)).minutes
+        return state_of(carried.get(READING)).minutes

@@ -17,7 +17,7 @@ from hashlib import blake2b
 
 import msgspec
 
-from pipeline.platforms.feed.carried import Minutes, Paired, encoder, paired, since, unpaired
+from pipeline.platforms.feed.carried import Minutes, Paired, encoder, paired, remembered, since, unpaired
 
 SEEN_DAYS = 8
 MOST_RUNS = 50_000
@@ -131,10 +131,10 @@ _decoder = msgspec.msgpack.Decoder(_Stored)
 
 
 def carried(stored: bytes | None) -> Carried:
-    """What an accepted snapshot holds; nothing yet where there is none. Raises msgspec.DecodeError."""
+    """What an accepted snapshot holds; nothing yet where there is none. Raises LakeFault."""
     if not stored:
         return Carried()
-    positions, runs, distinct, passages, minutes = _decoder.decode(stored)
+    positions, runs, distinct, passages, minutes = remembered(_decoder, stored, "points")
     return Carried(
         positions,
         dict(runs),
@@ -142,11 +142,6 @@ def carried(stored: bytes | None) -> Carried:
         {name: dict(found) for name, found in passages.items()},
         unpaired(minutes),
     )
-
-
-def positions_in(stored: bytes | None) -> dict[str, int]:
-    """Where reading goes on, which is all that a capture needs to know."""
-    return carried(stored).positions
 
 
 def _cut(joined: bytes) -> list[bytes]:

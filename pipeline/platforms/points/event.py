@@ -13,14 +13,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-_KEY_MEMBERS = {
-    "who": "who",
-    "where": "where",
-    "trace_id": "trace_id",
-    "host": "host",
-    "version": "version",
-    "environment": "environment",
-}
+_KEY_MEMBERS = frozenset(("who", "where", "trace_id", "host", "version", "environment"))
 _ERRORS = frozenset(("ERROR", "FATAL"))
 _LARGEST = 2**63 - 1
 _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
@@ -69,7 +62,7 @@ class Event(msgspec.Struct, gc=False):
 
     def key(self, name: str) -> str | None:
         """The value by which somebody or something is told from others; None where the event has none."""
-        value = getattr(self.data, _KEY_MEMBERS[name]) if name in _KEY_MEMBERS else self.data.attributes.get(name)
+        value = getattr(self.data, name) if name in _KEY_MEMBERS else self.data.attributes.get(name)
         if value is None or value == "":
             return None
         return value if isinstance(value, str) else msgspec.json.encode(value).decode()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, SecretStr, field_validator, model_validator
@@ -13,7 +14,7 @@ PointName = Annotated[str, Field(min_length=1, max_length=200)]
 FieldType = Literal["integer", "number", "text", "boolean"]
 
 
-class _Strict(BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
+class _Strict(BaseModel, frozen=True, extra="forbid"):
     pass
 
 
@@ -65,20 +66,30 @@ class TopicSpec(_Strict, frozen=True):
 
 
 class Settings(_Strict, frozen=True):
-    """What is counted, apart from where it comes from.
+    """Where events come from, which is exactly one of ``spool`` and ``kafka``, and what of them is counted.
 
+    ``keep_days``         how long a segment stays in the spool after it was counted; null for ever
     ``only_declared``     events of points that ``events`` does not name are read and not counted
     ``errors_by_place``   the place of an error, its file, line and function, is an item of its own
     ``max_keys``          of one distinct count or conversion, at most; more is a refused capture
     ``max_items``         points and places together; events of further ones are refused
     """
 
+    spool: Path | None = Field(default=None, description="the folder into which programs write their events")
+    kafka: TopicSpec | None = None
+    keep_days: float | None = Field(default=7, ge=0, description="how long segments stay that were counted")
     events: dict[PointName, EventSpec] = {}
     conversions: dict[PlainName, ConversionSpec] = {}
     only_declared: bool = False
     errors_by_place: bool = True
     max_keys: int = Field(default=100_000, ge=1, le=10_000_000)
     max_items: int = Field(default=20_000, ge=1, le=1_000_000)
+
+    @model_validator(mode="after")
+    def _from_one_place(self) -> Settings:
+        if (self.spool is None) == (self.kafka is None):
+            raise ValueError("points come from exactly one of spool and kafka")
+        return self
 
     @model_validator(mode="after")
     def _one_number_of_decimals(self) -> Settings:
