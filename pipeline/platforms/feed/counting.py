@@ -1,16 +1,23 @@
-"""What every feed does alike while it counts: evidence of each refused record, and the columns at the end."""
+"""What every feed does alike while it counts: its bounds, evidence of each refused record, the columns at the end."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from pipeline.platforms.protocol import ITEM_FIELDS, Columns
 
+LARGEST = 2**63 - 1
+"""What a counter can hold."""
 MINUTES_KEPT = 10
 EVIDENCE_ROWS = 1_000
 _EVIDENCE_LENGTH = 2_000
+
+PlainName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+"""A name of one's own in the YAML, which a counter is called by or after."""
 
 
 class Refusals:

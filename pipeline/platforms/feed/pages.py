@@ -132,7 +132,12 @@ def records(page: Page, position: int) -> Iterator[Record]:
         return (record for record in _messages(page.body) if record.position >= position)
     if len(page.body) != stretch.next - stretch.first:
         raise Unreadable("it holds more or fewer bytes than it says")
-    return _lines(page.body[position - stretch.first :], position)
+    return lines(page.body[position - stretch.first :], position)
+
+
+def line_of(text: bytes) -> bytes:
+    """A record as a line of a segment, its line break first."""
+    return b"\n%08x %b" % (zlib.crc32(text), text)
 
 
 def judged_line(line: bytes) -> str | None:
@@ -143,12 +148,13 @@ def judged_line(line: bytes) -> str | None:
     return None if text and line[:_CHECKSUM] == b"%08x " % zlib.crc32(text) else "its checksum is wrong: it was torn"
 
 
-def _lines(body: bytes, at: int) -> Iterator[Record]:
-    before, *lines = body.split(b"\n")
+def lines(body: bytes, at: int) -> Iterator[Record]:
+    """The records of a segment's bytes, which stand in it from ``at`` on."""
+    before, *rest = body.split(b"\n")
     if before:
         yield Record(at, before, "it does not begin with a line break")
     at += len(before)
-    for line in lines:
+    for line in rest:
         problem = judged_line(line)
         yield Record(at, line[_CHECKSUM:] if problem is None else line, problem)
         at += 1 + len(line)

@@ -15,10 +15,10 @@ from decimal import ROUND_FLOOR, Context, Decimal
 from functools import lru_cache
 
 from pipeline.core.text import legible
+from pipeline.platforms.feed.counting import LARGEST
 from pipeline.platforms.protocol import Unreadable
 
 OPENMETRICS = "application/openmetrics-text"
-LARGEST = 2**63 - 1
 
 Labels = tuple[tuple[str, str], ...]
 """Names and values, in order of the names."""

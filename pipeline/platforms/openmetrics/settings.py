@@ -8,10 +8,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, field_validator
 
+from pipeline.platforms.feed.counting import PlainName
 from pipeline.platforms.openmetrics.exposition import OPENMETRICS, Labels, Sample, read
 from pipeline.platforms.protocol import Unreadable
 
-PlainName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 Metric = Annotated[str, Field(min_length=1, max_length=500)]
 
 

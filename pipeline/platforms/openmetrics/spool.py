@@ -21,7 +21,7 @@ from pathlib import Path
 import msgspec
 
 from pipeline.core.errors import LakeFault, SourceBusy
-from pipeline.platforms.feed.pages import RECORD_LIMIT
+from pipeline.platforms.feed.pages import RECORD_LIMIT, line_of, lines
 from pipeline.platforms.protocol import Page, Unreadable
 
 SUFFIX = ".scrapes"
@@ -141,7 +141,7 @@ class SpoolWriter:
             text = msgspec.json.encode(Record(record.at, failed=words))
         try:
             segment = self._room_for(record.at)
-            line = b"\n%08x %b" % (zlib.crc32(text), text)
+            line = line_of(text)
             before = os.fstat(segment).st_size
             if os.write(segment, line) < len(line):
                 os.ftruncate(segment, before)
@@ -185,14 +185,14 @@ class SpoolWriter:
         for path, size in list(sizes.items())[:-1]:
             if surplus <= 0:
                 break
-            lost += sum(_scrapes(line) for line in path.read_bytes().split(b"\n")[1:])
+            lost += sum(_scrapes(found.text) for found in lines(path.read_bytes(), 0))
             path.unlink()
             surplus -= size
         return lost
 
 
-def _scrapes(line: bytes) -> int:
-    """How many scrapes a line of a segment stands for: one, or those that went before it."""
+def _scrapes(text: bytes) -> int:
+    """How many scrapes a record of a segment stands for: one, or those that went before it."""
     with suppress(Unreadable):
-        return decoded(line[9:]).dropped or 1
+        return decoded(text).dropped or 1
     return 1

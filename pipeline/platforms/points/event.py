@@ -13,9 +13,10 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
+from pipeline.platforms.feed.counting import LARGEST
+
 _KEY_MEMBERS = frozenset(("who", "where", "trace_id", "host", "version", "environment"))
 _ERRORS = frozenset(("ERROR", "FATAL"))
-_LARGEST = 2**63 - 1
 _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 
 _Name = Annotated[str, Meta(min_length=1, max_length=200)]
@@ -102,11 +103,11 @@ def _amount(name: str, value: Any, decimals: int) -> int:
         raise Refused(f"its {name} is not a number")
     if value < 0:
         raise Refused(f"its {name} is negative, and a sum that falls is no counter")
-    if isinstance(value, int) and value <= _LARGEST // 10**decimals:
+    if isinstance(value, int) and value <= LARGEST // 10**decimals:
         return value * int(10**decimals)
     # By the digits that were sent: 0.1 as a binary fraction is a little more than a tenth.
     scaled = Decimal(repr(value)).scaleb(decimals)
-    if scaled > _LARGEST:
+    if scaled > LARGEST:
         raise Refused(f"its {name} is larger than a counter can hold")
     if scaled != scaled.to_integral_value():
         raise Refused(f"its {name} has more than {decimals} decimals")

@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, SecretStr, field_validator, model_validator
 
-_PLAIN = r"^[a-z][a-z0-9_]{0,39}$"
-PlainName = Annotated[str, Field(pattern=_PLAIN)]
+from pipeline.platforms.feed.counting import PlainName
+
 PointName = Annotated[str, Field(min_length=1, max_length=200)]
 FieldType = Literal["integer", "number", "text", "boolean"]
 

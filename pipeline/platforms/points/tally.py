@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime
 
-from pipeline.platforms.feed.counting import MINUTES_KEPT, Refusals, columns
+from pipeline.platforms.feed.counting import LARGEST, MINUTES_KEPT, Refusals, columns
 from pipeline.platforms.feed.pages import END, Record, Stretch, end_of, records, stretch_of
 from pipeline.platforms.points.carried import Carried, Passage, carried, digest
 from pipeline.platforms.points.event import Event, Refused, amounts, decoded
@@ -26,7 +26,6 @@ from pipeline.platforms.protocol import Counted, Folded, Page, Unreadable
 READING = "reading"
 DROPPED = "points.dropped"
 _DAY_MS = 86_400_000
-_LARGEST = 2**63 - 1
 _NOTHING = EventSpec()
 _KNOWN = (None, None)
 """The title and first time of an item that stands in the accepted snapshot, which they are taken from."""
@@ -182,7 +181,7 @@ class _Tally:
             if len(self._counts) + new > self._settings.max_items:
                 raise Refused(f"it would be one more than {self._settings.max_items:,} points and places")
         for name, amount in sums.items():
-            if (known or {}).get(f"sum_{name}", 0) + amount > _LARGEST:
+            if (known or {}).get(f"sum_{name}", 0) + amount > LARGEST:
                 raise Refused("a sum would be larger than a counter can hold")
 
     def _gain(self, item: str, counter: str, amount: int, event: Event) -> None:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.core.errors import LakeFault
 from pipeline.platforms.points import carried as state
 from pipeline.platforms.points.carried import Carried, Passage, Run, carried
 
@@ -66,3 +67,9 @@ def test_a_million_events_of_a_process_are_a_few_bytes() -> None:
     for number in range(1_000_000):
         assert held.runs.setdefault(b"12345678", Run(0, [])).add(number)
     assert len(held.encoded()) < 60
+
+
+def test_a_damaged_state_says_how_it_is_mended() -> None:
+    with pytest.raises(LakeFault, match="remembers of its points cannot be read") as fault:
+        carried(Carried(positions={"a": 1}).encoded()[:-1])
+    assert "ratchet verify" in str(fault.value)
