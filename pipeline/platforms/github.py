@@ -47,7 +47,7 @@ from pipeline.core.errors import DeadSession, RatchetError, TransportFault
 from pipeline.core.model import Policy, Trend
 from pipeline.platforms.pacing import retry_after
 from pipeline.platforms.protocol import BASE_URL, Columns, Details, Page, Platform, Request, Unreadable
-from pipeline.platforms.replies import Kept, decode, keep, time_or_text
+from pipeline.platforms.replies import Kept, decode, keep, time_or_text, told
 
 TRAFFIC = ("views", "clones")
 
@@ -234,8 +234,8 @@ class GitHub(Platform, frozen=True):
 
     def expiry(self, headers: Sequence[tuple[str, str]], now: datetime) -> datetime | None:
         """What a header tells, or ``expires_on``, if that is sooner. The present time is not believed (see above)."""
-        told = [_moment(value) for name, value in headers if name == _EXPIRATION] + [super().expiry(headers, now)]
-        return min((end for end in told if end and abs(end - now) > _STILL_VALID), default=None)
+        ends = [_moment(value) for name, value in headers if name == _EXPIRATION] + [super().expiry(headers, now)]
+        return min((end for end in ends if end and abs(end - now) > _STILL_VALID), default=None)
 
 
 def _asked_for(page: Page) -> tuple[str, str | None]:
@@ -278,10 +278,8 @@ def _day(timestamp: Any) -> date | Any:
 
 
 def _message(answer: Page) -> str:
-    try:
-        return msgspec.json.decode(answer.body, type=_Refusal).message.lower()
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return ""
+    refusal = told(answer, _Refusal)
+    return refusal.message.lower() if refusal else ""
 
 
 def _moment(value: str) -> datetime | None:

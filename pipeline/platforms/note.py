@@ -29,6 +29,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Container, Generator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from http import HTTPStatus
 from itertools import count
@@ -42,7 +43,7 @@ from pipeline.core.errors import DeadSession
 from pipeline.core.model import Policy, Trend
 from pipeline.platforms.credentials import cookie_expiry
 from pipeline.platforms.protocol import BASE_URL, Columns, Page, Platform, Request, Unreadable
-from pipeline.platforms.replies import Kept, keep, time_or_text
+from pipeline.platforms.replies import Kept, decode, keep, time_or_text, told
 
 DETAILS_PER_CAPTURE = 200
 
@@ -127,15 +128,15 @@ class Note(Platform, frozen=True):
 
     def fault(self, answer: Page) -> DeadSession | None:
         """A dead session hides behind status 200, in place of articles."""
-        if answer.status != HTTPStatus.OK or answer.request.startswith(f"GET {_DETAIL}") or not _has_error(answer.body):
+        if answer.status != HTTPStatus.OK or answer.request.startswith(f"GET {_DETAIL}") or not _has_error(answer):
             return None
         what = f"{answer.request} answered 200 with an error instead of articles"
         return DeadSession(what, self.login_hint, status=200)
 
     def expiry(self, headers: Sequence[tuple[str, str]], now: datetime) -> datetime | None:
         """The end that a reply gives the session's cookie, or ``expires_on``, whichever is sooner."""
-        told = cookie_expiry(headers, {_COOKIE: self.credential}, now), super().expiry(headers, now)
-        return min((moment for moment in told if moment), default=None)
+        ends = cookie_expiry(headers, {_COOKIE: self.credential}, now), super().expiry(headers, now)
+        return min((moment for moment in ends if moment), default=None)
 
     def trim(self, page: Page) -> Page:
         """A detail without the article's text and its author's profile: only what `read` takes from it."""
@@ -162,29 +163,22 @@ class Note(Platform, frozen=True):
 
 def _decode(page: Page, shape: type[_FieldsT]) -> _FieldsT:
     """What "data" of a reply holds. Raises Unreadable where it is not of the declared shape."""
-    try:
-        reply = msgspec.json.decode(page.body, type=_Reply)
-        if _is_error(reply):
-            raise Unreadable(f"{page.request} answered with an error where articles were due")
-        if reply.data is msgspec.UNSET:
-            raise Unreadable(f"{page.request} answered without data")
-        return msgspec.json.decode(reply.data, type=shape)
-    except msgspec.ValidationError as error:
-        raise Unreadable(f"{page.request} is not of the shape that note.com has: {error}") from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Unreadable(f"{page.request} is not JSON: {error}") from None
+    reply = decode(page, _Reply)
+    if _is_error(reply):
+        raise Unreadable(f"{page.request} answered with an error where articles were due")
+    if reply.data is msgspec.UNSET:
+        raise Unreadable(f"{page.request} answered without data")
+    return decode(replace(page, body=bytes(reply.data)), shape)
 
 
 def _is_error(reply: _Reply) -> bool:
     return reply.error is not msgspec.UNSET and bytes(reply.error) != b"null"
 
 
-def _has_error(body: bytes) -> bool:
+def _has_error(answer: Page) -> bool:
     """Whether this is how note.com answers 200 to a session that it no longer knows."""
-    try:
-        return _is_error(msgspec.json.decode(body, type=_Reply))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return False  # something else, which is for the checks to name
+    reply = told(answer, _Reply)  # None of something else, which is for the checks to name
+    return reply is not None and _is_error(reply)
 
 
 def _url(article: _Article) -> str | None:

@@ -14,7 +14,7 @@ import msgspec
 from pipeline.core.hours import parse_time
 from pipeline.platforms.protocol import Page, Unreadable
 
-_NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _WHOLE_NUMBER = re.compile(r"[0-9]{1,18}")
 _ShapeT = TypeVar("_ShapeT")
 
@@ -28,8 +28,16 @@ def decode(page: Page, shape: type[_ShapeT]) -> _ShapeT:
         return msgspec.json.decode(page.body, type=shape)
     except msgspec.ValidationError as fault:
         raise Unreadable(f"{page.request} is not of the shape that its platform documents: {fault}") from None
-    except _NOT_JSON as fault:
+    except NOT_JSON as fault:
         raise Unreadable(f"{page.request} is not JSON: {fault}") from None
+
+
+def told(page: Page, shape: type[_ShapeT]) -> _ShapeT | None:
+    """The same of an answer that may be something else; then None."""
+    try:
+        return decode(page, shape)
+    except Unreadable:
+        return None
 
 
 def keep(page: Page, kept: Kept) -> Page:
@@ -43,7 +51,7 @@ def keep(page: Page, kept: Kept) -> Page:
     dropped: set[str] = set()
     try:
         body = msgspec.json.encode(_part(msgspec.Raw(page.body), kept, "", dropped))
-    except _NOT_JSON:
+    except NOT_JSON:
         return page
     return replace(page, body=body, dropped=tuple(sorted(dropped))) if dropped else page
 

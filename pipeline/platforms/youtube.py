@@ -37,7 +37,7 @@ from pydantic import Field, SecretStr, model_validator
 from pipeline.core.errors import DeadSession, RatchetError, TransportFault
 from pipeline.core.model import Policy, Trend
 from pipeline.platforms.protocol import BASE_URL, Columns, Page, Platform, Request, Unreadable
-from pipeline.platforms.replies import Kept, decode, keep, number_or_text, time_or_text
+from pipeline.platforms.replies import Kept, decode, keep, number_or_text, time_or_text, told
 
 _API = "/youtube/v3/"
 _LISTS_VIDEOS = f"GET {_API}videos?"
@@ -217,10 +217,10 @@ class YouTube(Platform, frozen=True):
         """403 is a used up quota more often than a key that may not; 400 is a key that is none."""
         if answer.status not in (HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS):
             return None
-        try:
-            refusal = msgspec.json.decode(answer.body, type=_Refusal).error
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        answered = told(answer, _Refusal)
+        if answered is None:
             return None
+        refusal = answered.error
         reasons = {given.reason for given in (*refusal.errors, *refusal.details)}
         where = answer.request.partition("?")[0]
         if reasons & _LIMITS:

@@ -23,6 +23,7 @@ import msgspec
 from pipeline.core.errors import LakeFault, SourceBusy
 from pipeline.platforms.feed.pages import RECORD_LIMIT, line_of, lines
 from pipeline.platforms.protocol import Page, Unreadable
+from pipeline.platforms.replies import NOT_JSON
 
 SUFFIX = ".scrapes"
 SEGMENT_BYTES = 4 * 1024 * 1024
@@ -66,7 +67,7 @@ def decoded(text: bytes) -> Record:
     """The record on a line, without its checksum. Raises Unreadable for any other text, and for a naive time."""
     try:
         record = _decoder.decode(text)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except NOT_JSON:
         raise Unreadable("it is no record of a scrape") from None
     if record.at.tzinfo is None:
         raise Unreadable("it is a record whose time has no offset")

@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Meta
 
 from pipeline.platforms.feed.counting import LARGEST
+from pipeline.platforms.replies import NOT_JSON
 
 _KEY_MEMBERS = frozenset(("who", "where", "trace_id", "host", "version", "environment"))
 _ERRORS = frozenset(("ERROR", "FATAL"))
@@ -78,7 +79,7 @@ def decoded(text: bytes, latest: datetime) -> Event:
         event = _decoder.decode(text)
     except msgspec.ValidationError as fault:
         raise Refused(f"it is not shaped as an event: {fault}") from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except NOT_JSON:
         raise Refused("it is not JSON") from None
     if not event.specversion.startswith("1."):
         raise Refused("its specversion is not that of CloudEvents 1")
