@@ -42,6 +42,13 @@ def capture(lake: SourceLake, hours: float = 0, content: bytes = b"capture") -> 
     return made.name
 
 
+def test_archives_are_looked_for_elsewhere_by_whatever_a_lake_holds(tmp_path: Path) -> None:
+    made = Lake(tmp_path, (tmp_path / "shelf",))
+    (tmp_path / "blog").mkdir()
+    for held in (made.project, made.source("blog"), *made.senders()):
+        assert held.archives == (tmp_path / "shelf",)
+
+
 # Publishing -----------------------------------------------------------------------------------
 
 
