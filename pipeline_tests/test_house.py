@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline.core.project import ROOT
+from pipeline.platforms import KINDS
 
 MODULE, FUNCTION = 300, 50
 LONG_MODULES = {
@@ -43,3 +45,10 @@ def test_no_function_is_longer_than_a_screen() -> None:
         f"{path.relative_to(ROOT)}: {name}" for path in modules() for name, lines in lengths(path) if lines > FUNCTION
     ]
     assert long == []
+
+
+def test_the_contract_that_no_platform_builds_on_another_names_them_all() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    [named] = [contract["modules"] for contract in contracts if contract["type"] == "independence"]
+    adapters = {".".join(where.partition(":")[0].split(".")[:3]) for where in KINDS.values() if ":" in where}
+    assert set(named) == adapters
