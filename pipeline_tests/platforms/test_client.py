@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
+import socket
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import pytest
 
 from pipeline.core.errors import ConfigError, DeadSession, RatchetError
+from pipeline.platforms import client
 from pipeline.platforms.client import fetch_pages
 from pipeline.platforms.note import Note
 from pipeline.platforms.protocol import CutShort, Page
@@ -106,6 +109,32 @@ def test_a_credential_that_no_header_can_carry_is_named_without_its_value(
 def test_requests_keep_the_pace_of_the_platform(note: Note, fetch: Fetch, clock: Clock) -> None:
     fetch(note.model_copy(update={"requests_per_second": 0.5}), known=())
     assert clock.waits == [2.0] * 4
+
+
+def test_what_the_environment_says_of_proxies_and_passwords_is_not_heard(
+    sandbox: NoteSandbox, fetch: Fetch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A proxy would be sent the credential; ``.netrc`` would send another one."""
+    netrc = tmp_path / "netrc"
+    netrc.write_text("default login planted password planted\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    with socket.create_server(("127.0.0.1", 0)) as proxy:
+        proxy.setblocking(False)
+        for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+            monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.getsockname()[1]}")
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        monkeypatch.delenv("no_proxy", raising=False)
+        assert len(fetch(timeout=0.5)) == len(sandbox.requests) == 2
+        with pytest.raises(BlockingIOError):
+            proxy.accept()
+
+
+def test_the_environment_adds_no_certificate_to_the_trusted_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "missing.pem"))
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
+    assert client._trusted.__wrapped__().cert_store_stats()["x509_ca"] > 0
 
 
 def test_a_slow_page_that_ends_in_time_is_whole(sandbox: NoteSandbox, fetch: Fetch) -> None:
