@@ -113,11 +113,13 @@ def _connect(
         "User-Agent": "ratchet/0.1",
         # The stored bytes are the platform's own, and a small reply cannot unpack into a huge one.
         "Accept-Encoding": "identity",
+        # On a kept connection what follows an answer would be taken for the next one, of another page.
+        "Connection": "close",
         **platform.headers(),
     }
     for name, value in headers.items():
         # httpx and h11 would refuse these too, and quote the value in their errors.
-        if not value.isascii() or not value.isprintable() or value != value.strip():
+        if not _can_be_sent(value):
             raise ConfigError(
                 f"the credential for {urlsplit(platform.base_url).hostname} cannot be sent in the header {name}",
                 "It holds a line break, an outer blank or a character outside ASCII; copy it again.",
@@ -135,6 +137,10 @@ def _connect(
         follow_redirects=False,
     ) as client:
         yield _Connection(client, platform, now, remembered, room, bucket, retry)
+
+
+def _can_be_sent(value: str) -> bool:
+    return value.isascii() and value.isprintable() and value == value.strip()
 
 
 def _base(platform: Platform) -> httpx.URL:
@@ -191,8 +197,8 @@ class _Connection:
         host = sent.url.netloc.decode("ascii")
         where = host + target.partition("?")[0]
         old = self.remembered(f"GET {target}") if self.platform.conditional else None
-        if old is not None and "etag" in old.headers:
-            sent.headers["If-None-Match"] = old.headers["etag"]
+        if old is not None and (etag := old.headers.get("etag")) and _can_be_sent(etag):
+            sent.headers["If-None-Match"] = etag
         if secret := self.platform.secret_params():
             sent.url = sent.url.copy_merge_params(secret)
         self.bucket.take(host)

@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import Container, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -78,10 +79,9 @@ def serving(together: int = 1) -> Iterator[Served]:
         def do_GET(self) -> None:
             status, headers, body = served.answer(self.path, {k.lower(): v for k, v in self.headers.items()})
             self.send_response(status)
-            for name, value in {"Content-Type": "application/json", **headers}.items():
+            length = {} if status == 304 else {"Content-Length": str(len(body))}
+            for name, value in {"Content-Type": "application/json", **length, **headers}.items():
                 self.send_header(name, value)
-            if status != 304:
-                self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body if status != 304 else b"")
 
@@ -120,6 +120,15 @@ def test_as_many_pages_as_allowed_are_asked_for_at_once_and_come_in_order() -> N
         pages = fetch(shelf(served, concurrency=4))
     assert [page.request for page in pages] == [f"GET /page?n={number}" for number in range(8)]
     assert served.most == 4
+
+
+def test_what_follows_an_answer_on_its_connection_is_not_the_answer_to_the_next_request() -> None:
+    planted = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 7\r\n\r\nplanted"
+    with serving() as served:
+        length = {"Content-Length": "2", "Connection": "keep-alive"}
+        served.answers["/page?n=0"] = [(200, length, b"{}" + planted)]
+        pages = fetch(shelf(served, pages=2))
+    assert [page.body for page in pages] == [b"{}", b'{"page": "/page?n=1"}']
 
 
 def test_without_leave_pages_are_asked_for_one_by_one() -> None:
@@ -194,6 +203,17 @@ def test_a_platform_that_does_not_say_so_is_not_asked_with_an_etag() -> None:
         [first] = fetch(shelf(served, pages=1))
         fetch(shelf(served, pages=1), remembered={first.request: first}.get)
     assert all("if-none-match" not in sent for sent in served.headers)
+
+
+@pytest.mark.parametrize("etag", ['"a\r\nCookie: planted"', '"é"', '"v1" ', '"\x00"', ""])
+def test_an_etag_that_no_header_can_hold_is_not_sent(etag: str) -> None:
+    with serving() as served:
+        platform = shelf(served, pages=1, conditional=True)
+        [first] = fetch(platform)
+        stored = replace(first, headers={**first.headers, "etag": etag})
+        [again] = fetch(platform, remembered={first.request: stored}.get)
+    assert again.body == first.body
+    assert [{"if-none-match", "cookie"} & sent.keys() for sent in served.headers] == [set(), set()]
 
 
 def test_304_that_nobody_asked_for_is_a_fault() -> None:
