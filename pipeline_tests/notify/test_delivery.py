@@ -319,12 +319,14 @@ def test_a_webhook_is_told_what_kind_of_news_it_is(receiver: Receiver, tone: Ton
 
 def test_a_title_adds_no_header_to_a_mail() -> None:
     with mail_server() as mail:
-        message = Message("blog\r\nBcc: evil@example.org", crossings_message(report(crossing(title=BCC))).body)
+        message = crossings_message(report(crossing(title=BCC), source=BCC))
         assert results(send(mail.address, receipts=MemoryReceipts(), message=message)) == ["sent"]
     (raw,) = mail.mails
     received = email.message_from_string(raw, policy=policy.default)
     assert {"Bcc", "Cc"}.isdisjoint(received)
     assert received["To"] == "me@example.org"
+    assert received["Subject"] == message.title
+    assert received["Subject"].count("Bcc") == 1
 
 
 def test_lines_stay_lines_where_a_channel_shows_html(receiver: Receiver) -> None:

@@ -10,10 +10,23 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.core.analysis.happenings import Happening, Kind
 from pipeline.core.analysis.marks import make_mark
+from pipeline.core.analysis.spikes import Spike
+from pipeline.core.analysis.watched import Item, read_watched
 from pipeline.core.errors import ChannelFault
 from pipeline.core.model import Origin, Period
-from pipeline.notify.digest import MOST_MOVERS, digest_message, last_stretch, send_digest, stretch_before, untold
+from pipeline.notify.digest import (
+    MOST_MOVERS,
+    _movers,
+    _published,
+    _spikes,
+    digest_message,
+    last_stretch,
+    send_digest,
+    stretch_before,
+    untold,
+)
 from pipeline_tests.core.account import Account, Row, row
 from pipeline_tests.core.snapshots import at
 
@@ -99,6 +112,28 @@ def test_nothing_in_a_title_takes_effect(tmp_path: Path, first: int) -> None:
     lines = [line.partition(" https://")[0] for line in body.split("\n") if line.startswith("- +")]
     assert len(lines) == len(titles)
     assert not [line for line in lines if ACTIVE.search(line)]
+
+
+@pytest.mark.parametrize("text", HOSTILE_TITLES.values(), ids=HOSTILE_TITLES)
+def test_nothing_takes_effect_in_what_was_published_and_what_came_before_a_spike(text: str) -> None:
+    item = Item("n1", text, None, None, zero=True)
+    published = Happening(YESTERDAY.begin, Kind.PUBLISHED, "n1", text)
+    mark = replace(published, kind=Kind.MARK)
+    spike = Spike(YESTERDAY.begin, YESTERDAY.end, item, 9, 1.0, (published, mark))
+    [told] = _published([published])
+    [_, line] = _spikes([spike], "views", YESTERDAY)
+    assert not ACTIVE.search(told)
+    assert not ACTIVE.search(line.partition(" times the usual: ")[2])
+
+
+def test_an_address_of_an_item_that_is_none_is_not_told(account: Account) -> None:
+    history = read_watched(account.lake, None)
+    odd = ("https://note.com@evil.example/", "javascript:alert(1)", "https://note.com/a_b @everyone")
+    items = tuple(replace(item, url=url) for item, url in zip(history.items, odd, strict=True))
+    lines = list(_movers(replace(history, items=items), "views", "24h"))
+    assert "evil" not in " ".join(lines)
+    assert "javascript" not in " ".join(lines)
+    assert [line.partition("” ")[2] for line in lines if "note.com" in line] == ["https://note.com/a%5Fb%20%40everyone"]
 
 
 def test_a_day_without_an_observation_has_a_digest_that_says_so(account: Account) -> None:

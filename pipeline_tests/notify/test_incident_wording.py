@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import msgspec
 import pytest
 
 from pipeline.core.incidents.book import Incident, Over
 from pipeline.core.model import Cause
-from pipeline.notify.incident_wording import Told, duration, incident_message
+from pipeline.notify.incident_wording import Told, duration, incident_message, lake_message
 from pipeline_tests.core.account import a_source
 from pipeline_tests.core.snapshots import at
 
@@ -73,6 +74,29 @@ def test_text_from_outside_takes_no_effect(text: str) -> None:
     each = told(Cause.REFUSED, what=text)
     ended = incident_message([Told(each.incident, each.source, over=corrected)], at(3))
     assert not any(ACTIVE.search(line.removeprefix("- ")) for line in ended.body.split("\n"))
+
+
+@pytest.mark.parametrize("text", HOSTILE_TITLES.values(), ids=HOSTILE_TITLES)
+def test_a_name_takes_no_effect_and_what_the_lake_says_neither(text: str) -> None:
+    """A subject can be a name of a folder, and a fault of the lake can quote one."""
+    incident = msgspec.structs.replace(told(Cause.REFUSED, what="w").incident, subject=text)
+    over = Told(incident, None, over=Over("1", at(3), at(3)))
+    titles = [incident_message([each], at(3)).title for each in (Told(incident, None), over)]
+    ends = incident_message([over] * 2, at(3)).body.split("\n")
+    assert len(ends) == 3
+    harmless = lake_message("w", "n")
+    lost = without(lake_message(text, "n").body, harmless.body)
+    for told_of in (*(title.partition(": ")[0] for title in titles), ends[0].removeprefix("- ").split(": ")[0], lost):
+        assert told_of
+        assert not ACTIVE.search(told_of)
+
+
+def test_what_an_owner_wrote_on_several_lines_stays_one() -> None:
+    source = a_source(owner="Ada\nNext: planted", expected="a\nb", rollback="c\r\nd")
+    for count in (1, 2):
+        body = incident_message([Told(told(Cause.REFUSED).incident, source)] * count, at(3)).body.split("\n")
+        assert "Owner: Ada Next: planted" in body
+        assert not {"Next: planted", "b", "d"} & set(body)
 
 
 def without(body: str, ours: str) -> str:

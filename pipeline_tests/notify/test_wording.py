@@ -153,6 +153,20 @@ def test_nothing_in_a_title_takes_effect(title: str) -> None:
     assert plain(title) in lines[0]
 
 
+@pytest.mark.parametrize("text", HOSTILE_TITLES.values(), ids=HOSTILE_TITLES.keys())
+def test_nothing_in_a_name_an_id_or_an_address_takes_effect(text: str) -> None:
+    movement = {text: {"delta": 1, "items_moved": 1}}
+    hostile = crossing(title=None, item_id=text, counter=text, url=f"https://note.com/{text}")
+    message = crossings_message(report(hostile, source=text, movement=movement))
+    ours = crossings_message(report(crossing(title="", item_id="n", counter="c", url="https://note.com/"), source="s"))
+    assert not ACTIVE.search(message.title.removesuffix(ours.title.removeprefix("s")))
+    line, moved = message.body.split("\n")
+    told, _, address = line.removeprefix("- ").partition(" https://note.com/")
+    assert not ACTIVE.search(told)
+    assert re.fullmatch(r"[A-Za-z0-9/%.=&?#+,-]*", address)
+    assert not ACTIVE.search(moved.removeprefix("All items in 1.0 h: "))
+
+
 @pytest.mark.parametrize(
     "title",
     ["snake_case in my_blog", "C++ (part 2): what's new, and why?", "R & D 100% – “quoted”", "日本語の題"],
