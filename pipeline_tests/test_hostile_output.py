@@ -2,28 +2,42 @@
 
 from __future__ import annotations
 
+import csv
 import re
+import signal
+import time
+from dataclasses import replace
+from pathlib import Path
 
+import msgspec
+import pandas as pd
 import pytest
 import yaml
 from click.testing import CliRunner
 
 from pipeline import cli
 from pipeline.asset_checks import verdict_words
+from pipeline.cli import watch
+from pipeline.cli.status import _decision_words
 from pipeline.core.analysis.marks import make_mark
 from pipeline.core.corrections import Choice
 from pipeline.core.errors import Refused
+from pipeline.core.history import read_report
+from pipeline.core.hours import format_time
 from pipeline.core.incidents.book import Book
 from pipeline.core.incidents.troubles import Trouble
 from pipeline.core.lake import RAW
 from pipeline.core.model import Cause, Finding
 from pipeline.core.project import Project
-from pipeline.core.records import Quarantine, decode
+from pipeline.core.records import Correction, Quarantine, decode
+from pipeline.core.validation.words import names
+from pipeline.notify.delivery import Delivery
 from pipeline.sandbox.article import Article
+from pipeline.scraping import Collector
 from pipeline.serving import addresses
 from pipeline_tests.core.account import Account, Row, a_source, hour, row
 from pipeline_tests.core.snapshots import at
-from pipeline_tests.dagster_parts import MOMENT, Blog
+from pipeline_tests.dagster_parts import BLOG, HOUR, MOMENT, Blog, ratchet
 from pipeline_tests.notify.reports import HOSTILE_TITLES
 from pipeline_tests.notify.test_wording import ACTIVE
 
@@ -54,9 +68,12 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Project:
     with project.lake.project.sending():
         Book(project.lake.project).open(Trouble("blog", Cause.REFUSED, at(14), at(14), HOSTILE, "Look."), at(14))
     attributes = {"source": "blog", "platform": {"kind": "note", "session_cookie": "planted"}, "end": "2026-11-01T14"}
-    file = project.defs / "blog" / "defs.yaml"
-    file.parent.mkdir(parents=True)
-    file.write_text(yaml.safe_dump({"type": "pipeline.components.CounterSource", "attributes": attributes}))
+    attributes["notify"] = ["json://127.0.0.1:9/"]
+    program = {"kind": "openmetrics", "base_url": "http://127.0.0.1:9", "spool": str(folder / "spool")}
+    for name, content in {"blog": attributes, "server": {"source": "server", "platform": program}, HOSTILE: {}}.items():
+        file = project.defs / name / "defs.yaml"
+        file.parent.mkdir(parents=True)
+        file.write_text(yaml.safe_dump({"type": "pipeline.components.CounterSource", "attributes": content}))
     return project
 
 
@@ -87,6 +104,13 @@ def said(project: Project, capfd: pytest.CaptureFixture[str], *arguments: str) -
         (("source", "check", "blog", "--offline"), "good"),
         (("collect", HOSTILE), "There is no source called"),
         (("verify", "blog"), "files are sound"),
+        (("source", "check"), "owned"),
+        (("metrics", "--once"), "owned"),
+        (("alert", "test"), "did not take the test"),
+        (("watch", "blog", "--once"), "Error: "),
+        (("scrape", "blog", "--once"), "has no spool"),
+        (("import", "blog", HOSTILE), "Error: "),
+        (("rebuild", HOSTILE), "There is no source called"),
     ],
     ids=lambda value: None if isinstance(value, str) else "-".join(value)[:24].encode("ascii", "ignore").decode(),
 )
@@ -97,6 +121,84 @@ def test_nothing_in_what_a_command_prints_is_obeyed_by_a_terminal(
     assert words in found
     assert OBEYED.search(found) is None
     assert PLANTED not in found.splitlines()
+
+
+def interrupted(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_what_stands_in_the_way_of_a_watcher_is_not_obeyed(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def look() -> list[Delivery]:
+        raise Refused(HOSTILE, "Wait.")
+
+    monkeypatch.setattr(time, "sleep", interrupted)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    with pytest.raises(KeyboardInterrupt):
+        watch._watch(look)
+    found = "".join(capfd.readouterr())
+    assert "Trying until it works" in found
+    assert OBEYED.search(found) is None
+
+
+@pytest.mark.parametrize("once", [("--once",), ()], ids=["once", "for ever"])
+def test_what_a_collector_says_is_not_obeyed(
+    made: Project, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, once: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr(Collector, "scrape", lambda _: HOSTILE)
+    monkeypatch.setattr(Collector, "look", lambda _: ([], [HOSTILE]))
+    monkeypatch.setattr(Collector, "run", lambda _, every, say, told: say(HOSTILE))
+    found = said(made, capfd, "scrape", "server", *once)
+    assert "owned" in found
+    assert OBEYED.search(found) is None
+
+
+def test_the_crossings_of_a_capture_are_not_obeyed(
+    made: Project, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crossed = next(
+        report for number in range(14) if (report := read_report(made.lake.source("blog"), hour(number))).crossings
+    )
+    assert crossed.crossings[0].title.startswith(HOSTILE)
+    for title in (HOSTILE, None):
+        told = replace(crossed.crossings[0], title=title, item_id=HOSTILE)
+        report = msgspec.structs.replace(crossed, crossings=(told,))
+        monkeypatch.setattr("pipeline.collecting.collect", lambda *_, report=report: (report, []))
+        found = said(made, capfd, "collect", "blog")
+        assert "owned" in found
+        assert OBEYED.search(found) is None
+
+
+def test_the_words_of_a_decision_and_the_names_in_a_finding_are_not_obeyed() -> None:
+    made = Correction("1", at(40), HOSTILE, HOSTILE, "lower", hour(5).key, "c", (HOSTILE,))
+    decision = _decision_words(msgspec.to_builtins(made))
+    for found in (decision, names(pd.DataFrame([{"title": HOSTILE, "item_id": HOSTILE}]))):
+        assert found.count("owned") >= 2
+        assert OBEYED.search(found) is None
+        assert PLANTED not in found.splitlines()
+
+
+def test_what_dagster_is_told_of_a_history_is_not_obeyed(blog: Blog, tmp_path: Path) -> None:
+    """An import of which an hour is refused and then taken as true, and the same told to a new instance."""
+    file = tmp_path / "past.csv"
+    with file.open("w", newline="") as opened:
+        lines = csv.writer(opened)
+        lines.writerow(["captured_at", "item_id", "views", "likes", "comments", "title"])
+        for number, count in enumerate((5, 1)):
+            at = format_time((HOUR + (number - 4)).start)
+            lines.writerows([at, f"{key}{HOSTILE}", count, 0, 0, HOSTILE] for key in ("n1", "n2"))
+    refused = (HOUR + -3).key
+    decided = ("--accept", "--by", HOSTILE, "--reason", HOSTILE)
+    for arguments, words in (
+        (("import", BLOG, str(file)), "1 refused."),
+        (("correct", BLOG, refused, *decided), "accepted by"),
+        (("rebuild", BLOG), "2 hours told to Dagster"),
+    ):
+        done = ratchet(*arguments, COLUMNS="200")
+        assert words in " ".join(done.stdout.split()), done.stderr
+        assert OBEYED.search(done.stdout + done.stderr) is None
+        assert PLANTED not in (done.stdout + done.stderr).splitlines()
 
 
 def test_a_name_on_the_disk_is_not_obeyed_either(made: Project, capfd: pytest.CaptureFixture[str]) -> None:

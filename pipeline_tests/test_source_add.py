@@ -78,7 +78,7 @@ def test_a_source_is_asked_for_written_and_its_first_items_are_shown(
 
 
 def test_an_id_is_shown_so_that_it_can_be_copied_and_takes_no_effect(checkout: Project) -> None:
-    articles = [Article("a_/b:c*d\x1b[2J\u202e", "Title", MOMENT, 100, 1, 0)]
+    articles = [Article("a_/b:c*d\x1b[2J\u202e", "Title\x1b[2J\u202e", MOMENT, 100, 1, 0)]
     with NoteSandbox(lambda: articles, cookie=SECRET) as running:
         said = add(running, f"\n{SECRET}\n").output
     assert "a_/b:c*d [2J" in said

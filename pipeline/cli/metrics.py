@@ -29,17 +29,18 @@ def command(port: int, items: int, once: bool) -> None:
     """
     from pipeline.core.observe import PRESENT
     from pipeline.core.project import Project
+    from pipeline.core.text import printable
     from pipeline.metrics.collector import VitalSigns
     from pipeline.metrics.serving import serving
 
-    signs = VitalSigns(Project.here(), PRESENT.now, items, lambda words: click.echo(words, err=True))
+    signs = VitalSigns(Project.here(), PRESENT.now, items, lambda words: click.echo(printable(words), err=True))
     if once:
         from prometheus_client import CollectorRegistry
         from prometheus_client.openmetrics.exposition import generate_latest
 
         registry = CollectorRegistry(auto_describe=False)
         registry.register(signs)
-        click.echo(generate_latest(registry).decode(), nl=False)  # type: ignore[no-untyped-call]
+        click.echo(printable(generate_latest(registry).decode()), nl=False)  # type: ignore[no-untyped-call]
         return
     with serving(signs, port) as address:
         click.echo(f"Serving {address}. Stop with Ctrl-C.")
