@@ -6,6 +6,7 @@ import gzip
 import resource
 import socket
 import zlib
+from collections.abc import Iterator
 
 import httpx
 import pytest
@@ -159,6 +160,19 @@ def test_a_dead_session_is_asked_once_and_says_what_to_do(
 def test_a_wrong_cookie_is_a_dead_session(note: Note, fetch: Fetch) -> None:
     with pytest.raises(DeadSession, match="401"):
         fetch(Note.model_validate({**note.model_dump(), "session_cookie": "of-another"}))
+
+
+@pytest.mark.parametrize(("step", "size"), [(0.0, answers.FAULT_BYTES), (6.0, 1_000)], ids=["in bytes", "in time"])
+def test_of_an_answer_that_is_no_page_only_the_beginning_is_read(
+    monkeypatch: pytest.MonkeyPatch, step: float, size: int
+) -> None:
+    def endless() -> Iterator[bytes]:
+        for _ in range(100):
+            yield b"x" * 1_000
+        pytest.fail("it is read on and on")
+
+    monkeypatch.setattr(answers, "time", Clock(step=step))
+    assert answers.beginning(httpx.Response(500, content=endless()), 5.0) == b"x" * size
 
 
 def packed_twice(size: int) -> bytes:
