@@ -94,3 +94,12 @@ def test_every_exit_code_stands_in_the_readme_and_in_the_help() -> None:
     assert {int(code) for code in re.findall(r"\| (\d+) \|", table)} == codes
     told = (cli.help or "").split("Exit codes: ")[1]
     assert {int(code) for code in re.findall(r"\b\d+\b", told)} == {0, *codes}
+
+
+def test_every_test_that_stands_for_a_defence_exists() -> None:
+    table = section((ROOT / "docs" / "reliability.md").read_text(encoding="utf-8"), "As an attacker")
+    named, text = re.findall(r"`([\w/]+\.py)?(?:::(test_\w+))?`", table), ""
+    for file, name in named:
+        text = (ROOT / "pipeline_tests" / file).read_text(encoding="utf-8") if file else text
+        assert not name or f"\ndef {name}(" in text, name
+    assert len(named) > 40
