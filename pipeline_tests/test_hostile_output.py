@@ -26,7 +26,7 @@ from pipeline.core.history import read_report
 from pipeline.core.hours import format_time
 from pipeline.core.incidents.book import Book
 from pipeline.core.incidents.troubles import Trouble
-from pipeline.core.lake import RAW
+from pipeline.core.lake import VALIDATED
 from pipeline.core.model import Cause, Finding
 from pipeline.core.project import Project
 from pipeline.core.records import Correction, Quarantine, decode
@@ -201,11 +201,14 @@ def test_what_dagster_is_told_of_a_history_is_not_obeyed(blog: Blog, tmp_path: P
         assert PLANTED not in (done.stdout + done.stderr).splitlines()
 
 
-def test_a_name_on_the_disk_is_not_obeyed_either(made: Project, capfd: pytest.CaptureFixture[str]) -> None:
-    stray = made.lake.source("blog").root / RAW / "month=2026-11" / f"stray{HOSTILE.replace('/', '')}.zst"
+@pytest.mark.parametrize("command", [("verify", "blog"), ("metrics", "--once")], ids="-".join)
+def test_a_name_on_the_disk_is_not_obeyed_either(
+    made: Project, capfd: pytest.CaptureFixture[str], command: tuple[str, ...]
+) -> None:
+    stray = made.lake.source("blog").root / VALIDATED / "month=2026-11" / f"stray{HOSTILE}.parquet"
     stray.touch()
     try:
-        found = said(made, capfd, "verify", "blog")
+        found = said(made, capfd, *command)
     finally:
         stray.unlink()
     assert "stray [2J" in found
