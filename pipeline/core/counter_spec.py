@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, Field, model_validator
 
-from pipeline.core.model import Policy, Trend
+from pipeline.core.policy import Policy, Trend
 
 TOLERANCE_IN_FULL = "the policy 'tolerance' is written {policy: tolerance, tolerance: 0.01}"
 

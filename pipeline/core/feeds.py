@@ -22,11 +22,11 @@ from pipeline.core.hours import Hour
 from pipeline.core.imported import is_rows
 from pipeline.core.lake import VALIDATED, CaptureRef, SourceLake
 from pipeline.core.lineage import read_lineage
+from pipeline.core.listing import CLOCK_SKEW, Listing, PageProblem, items_frame
 from pipeline.core.minutes import ByMinute, is_level
 from pipeline.core.model import FEED_STATE, SNAPSHOT_COLUMNS, Bounds, Rule
 from pipeline.core.records import RefusedRecords, Terms
 from pipeline.core.snapshots import columns_of, read_table
-from pipeline.core.validation.listing import CLOCK_SKEW, Listing, PageProblem, items_frame
 from pipeline.platforms.protocol import Carried, Feed, Page
 
 

@@ -12,12 +12,12 @@ from pipeline.core.hours import Hour
 from pipeline.core.imported import reader
 from pipeline.core.lake import VALIDATED, CaptureRef, SourceLake
 from pipeline.core.lineage import read_lineage
+from pipeline.core.listing import Listing, read_listing
 from pipeline.core.model import Source
 from pipeline.core.records import Quarantine, Terms, decode
 from pipeline.core.signals.measuring import Arrived
 from pipeline.core.snapshots import read_frame
 from pipeline.core.validation.evidence import Evidence
-from pipeline.core.validation.listing import Listing, read_listing
 from pipeline.core.windows import with_totals
 from pipeline.platforms.protocol import Feed
 

@@ -9,13 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pipeline.core.hours import Hour
-
-if TYPE_CHECKING:
-    from pipeline.platforms.protocol import Platform
-
+from pipeline.core.policy import Policy
+from pipeline.platforms.protocol import Platform
 
 SNAPSHOT_COLUMNS = (
     "item_id",
@@ -72,24 +70,6 @@ class Period(StrEnum):
 
     DAILY = "daily"
     WEEKLY = "weekly"
-
-
-class Trend(StrEnum):
-    """How a counter is allowed to move between two accepted snapshots."""
-
-    NEVER_DECREASES = "never_decreases"
-    TOLERANCE = "tolerance"
-    MAY_DECREASE = "may_decrease"
-    GAUGE = "gauge"
-    """No counter at all, but a value: it may rise and fall, of all items at once too."""
-
-
-@dataclass(frozen=True)
-class Policy:
-    """A trend and, for ``tolerance``, the share of the highest accepted value it may fall below."""
-
-    trend: Trend
-    tolerance: float = 0.0
 
 
 @dataclass(frozen=True)

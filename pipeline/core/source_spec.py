@@ -26,7 +26,8 @@ from pydantic import (
 
 from pipeline.core.counter_spec import TOLERANCE_IN_FULL, CounterSpec
 from pipeline.core.hours import Hour
-from pipeline.core.model import Bounds, Period, Rule, RuleKind, Source, Trend
+from pipeline.core.model import Bounds, Period, Rule, RuleKind, Source
+from pipeline.core.policy import Trend
 
 NAME = r"^[a-z][a-z0-9_]*$"
 """How a source is called. A folder of the lake is called as it is."""

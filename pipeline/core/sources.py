@@ -18,7 +18,8 @@ from pipeline.core.counter_spec import CounterSpec
 from pipeline.core.errors import ConfigError
 from pipeline.core.hours import Hour
 from pipeline.core.lake import SourceLake
-from pipeline.core.model import FEED_STATE, SNAPSHOT_COLUMNS, Bounds, Counter, Policy, Rule, Source, Trend
+from pipeline.core.model import FEED_STATE, SNAPSHOT_COLUMNS, Bounds, Counter, Rule, Source
+from pipeline.core.policy import Policy, Trend
 from pipeline.core.project import Project, environment
 from pipeline.core.source_spec import NAME, SourceSpec
 from pipeline.core.withheld import withhold

@@ -9,10 +9,10 @@ from typing import Any
 
 from pipeline.core.capture import Ended
 from pipeline.core.feeds import counted
+from pipeline.core.listing import PageProblem, read_listing
 from pipeline.core.model import FEED_STATE, Finding, Source
 from pipeline.core.validation.checks import judge
 from pipeline.core.validation.evidence import Evidence
-from pipeline.core.validation.listing import PageProblem, read_listing
 from pipeline.core.validation.words import records
 from pipeline.core.windows import with_totals
 from pipeline.platforms.protocol import CutShort, Feed, Page, Unreadable

@@ -8,6 +8,7 @@ from functools import cached_property
 
 from pipeline.core.hours import Hour
 from pipeline.core.lake import CaptureRef
+from pipeline.core.listing import Listing
 from pipeline.core.model import Finding, Origin, Source
 from pipeline.core.records import Correction, Signals, Terms
 from pipeline.core.signals.measuring import Arrived, capture_signals
@@ -15,7 +16,6 @@ from pipeline.core.validation.checks import CAPTURE_CHECKS, Timed
 from pipeline.core.validation.decreases import CHECK as DECREASES
 from pipeline.core.validation.decreases import non_decreasing_counts
 from pipeline.core.validation.evidence import Evidence
-from pipeline.core.validation.listing import Listing
 
 REJECTED = "rejected_by_owner"
 OVERRULABLE = {check.name for check in CAPTURE_CHECKS if check.overrulable}

@@ -23,7 +23,7 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from pipeline.core.validation.listing import CLOCK_SKEW, Listing, series
+from pipeline.core.listing import CLOCK_SKEW, Listing, series
 
 KEPT_DAYS = 31
 """How far back a window may reach, the day of the capture included. Days are those of UTC."""

@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from pipeline.core.hours import Hour
-from pipeline.core.model import Counter, Source, Trend
+from pipeline.core.model import Counter, Source
+from pipeline.core.policy import Trend
 from pipeline.drill.listings import FIELDS, bent, endless, page
 from pipeline.drill.stage import TIMEOUT_SECONDS, Stage
 from pipeline.drill.verdict import Expected, Left, files, look, problems

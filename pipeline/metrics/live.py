@@ -13,9 +13,9 @@ from itertools import chain
 
 from pipeline.core.feeds import known
 from pipeline.core.lake import VALIDATED, SourceLake
+from pipeline.core.listing import CLOCK_SKEW
 from pipeline.core.model import Source
 from pipeline.core.snapshots import read_frame
-from pipeline.core.validation.listing import CLOCK_SKEW
 from pipeline.metrics.chosen import Counts
 from pipeline.platforms.openmetrics.adapter import OpenMetrics
 from pipeline.platforms.points.adapter import Points

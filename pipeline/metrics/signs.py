@@ -31,7 +31,8 @@ from pipeline.core.lake import (
 )
 from pipeline.core.ledger import read_ledger
 from pipeline.core.lineage import read_lineage
-from pipeline.core.model import HourState, Source, Trend
+from pipeline.core.model import HourState, Source
+from pipeline.core.policy import Trend
 from pipeline.core.records import Signals, decode
 from pipeline.core.signals.drift import drifts
 from pipeline.core.signals.series import WINDOW_HOURS, is_capture, measured, measured_before, read_signals

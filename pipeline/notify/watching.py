@@ -21,11 +21,11 @@ from pipeline.core.feeds import by_minute, known, told_by_minute
 from pipeline.core.history import read_report
 from pipeline.core.hours import Hour, format_time, parse_time
 from pipeline.core.lake import REPORT, VALIDATED, SourceLake
+from pipeline.core.listing import CLOCK_SKEW
 from pipeline.core.minutes import Edge, Mark, is_level, minute_of, moment_of
 from pipeline.core.model import Crossing, Rule, RuleKind, Source
 from pipeline.core.records import Receipt, Report, decode
 from pipeline.core.snapshots import read_frame
-from pipeline.core.validation.listing import CLOCK_SKEW
 from pipeline.notify.channels import deliver_patiently
 from pipeline.notify.delivery import Channel, Delivery
 from pipeline.notify.wording import crossing_name, crossings_message

@@ -31,7 +31,7 @@ from typing import Any, ClassVar, Literal
 import msgspec
 from pydantic import Field, SecretStr
 
-from pipeline.core.model import Policy, Trend
+from pipeline.core.policy import Policy, Trend
 from pipeline.platforms.protocol import BASE_URL, Columns, Page, Platform, Request
 from pipeline.platforms.replies import Kept, decode, id_text, keep, time_or_text
 

@@ -44,7 +44,7 @@ import msgspec
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from pipeline.core.errors import DeadSession, RatchetError, TransportFault
-from pipeline.core.model import Policy, Trend
+from pipeline.core.policy import Policy, Trend
 from pipeline.platforms.pacing import retry_after
 from pipeline.platforms.protocol import BASE_URL, Columns, Details, Page, Platform, Request, Unreadable
 from pipeline.platforms.replies import Kept, decode, keep, time_or_text, told

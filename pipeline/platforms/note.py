@@ -40,7 +40,7 @@ import msgspec
 from pydantic import Field, SecretStr
 
 from pipeline.core.errors import DeadSession
-from pipeline.core.model import Policy, Trend
+from pipeline.core.policy import Policy, Trend
 from pipeline.platforms.credentials import cookie_expiry
 from pipeline.platforms.protocol import BASE_URL, Columns, Page, Platform, Request, Unreadable
 from pipeline.platforms.replies import Kept, decode, keep, time_or_text, told

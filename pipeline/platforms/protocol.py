@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 from pydantic import BaseModel, Field
 
 from pipeline.core.errors import RatchetError
-from pipeline.core.model import Policy
+from pipeline.core.policy import Policy
 from pipeline.platforms.credentials import jwt_expiry
 
 ITEM_FIELDS = ("item_id", "title", "url", "published_at")

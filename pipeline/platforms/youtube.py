@@ -35,7 +35,7 @@ import msgspec
 from pydantic import Field, SecretStr, model_validator
 
 from pipeline.core.errors import DeadSession, RatchetError, TransportFault
-from pipeline.core.model import Policy, Trend
+from pipeline.core.policy import Policy, Trend
 from pipeline.platforms.protocol import BASE_URL, Columns, Page, Platform, Request, Unreadable
 from pipeline.platforms.replies import Kept, decode, keep, number_or_text, time_or_text, told
 

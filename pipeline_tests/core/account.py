@@ -18,7 +18,8 @@ from pipeline.core.corrections import Choice, decide
 from pipeline.core.hours import Hour
 from pipeline.core.lake import DELTA, VALIDATED, CaptureRef, Lake, SourceLake
 from pipeline.core.ledger import read_ledger
-from pipeline.core.model import Counter, Finding, HourState, Origin, Policy, Rule, RuleKind, Source, Trend
+from pipeline.core.model import Counter, Finding, HourState, Origin, Rule, RuleKind, Source
+from pipeline.core.policy import Policy, Trend
 from pipeline.core.records import Action, Report
 from pipeline.core.snapshots import read_table
 from pipeline.core.validation.checks import CAPTURE_CHECKS

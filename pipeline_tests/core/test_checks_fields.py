@@ -13,10 +13,11 @@ from pandera.errors import SchemaErrors
 
 from pipeline.core import history
 from pipeline.core.hours import format_time
-from pipeline.core.model import Bounds, Counter, Policy, Trend
+from pipeline.core.listing import read_listing
+from pipeline.core.model import Bounds, Counter
+from pipeline.core.policy import Policy, Trend
 from pipeline.core.validation.checks import judge
 from pipeline.core.validation.evidence import Evidence
-from pipeline.core.validation.listing import read_listing
 from pipeline.platforms.note import Note
 
 from .account import (

@@ -16,11 +16,12 @@ JUDGE = """
 import json, resource, sys
 import pandas as pd
 import pyarrow as pa
-from pipeline.core.model import Bounds, Counter, Policy, Trend
+from pipeline.core.model import Bounds, Counter
+from pipeline.core.policy import Policy, Trend
 from pipeline.core.validation.checks import judge
 from pipeline.core.validation.evidence import Evidence
 from pipeline.core.parquet import TIME_TYPE
-from pipeline.core.validation.listing import Listing
+from pipeline.core.listing import Listing
 from pipeline_tests.core.snapshots import at
 
 rows = int(sys.argv[1])

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pipeline.core.capture import Ended
-from pipeline.core.validation.listing import read_listing
+from pipeline.core.listing import read_listing
 from pipeline.platforms.protocol import ITEM_FIELDS, Columns, Details, lists_items
 
 from .account import page

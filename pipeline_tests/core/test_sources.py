@@ -13,7 +13,8 @@ import pytest
 from pipeline.core import project, sources
 from pipeline.core.errors import ConfigError
 from pipeline.core.hours import Hour
-from pipeline.core.model import Bounds, Counter, Policy, RuleKind, Source, Trend
+from pipeline.core.model import Bounds, Counter, RuleKind, Source
+from pipeline.core.policy import Policy, Trend
 from pipeline.core.project import Project
 from pipeline.core.source_spec import BoundsSpec
 from pipeline.core.sources import find_source, read_source

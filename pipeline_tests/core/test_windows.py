@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 
 from pipeline.core import history
 from pipeline.core.lake import REPORT_TEXT, VALIDATED
+from pipeline.core.listing import Listing
 from pipeline.core.model import Rule, RuleKind
 from pipeline.core.report.markdown import REVISIONS_NAMED, report_text
 from pipeline.core.revisions import REVISIONS_KEPT, daily_numbers
 from pipeline.core.text import plain
-from pipeline.core.validation.listing import Listing
 from pipeline.core.windows import KEPT_DAYS, MalformedWindow, with_totals
 
 from .account import Account, assert_accepted, failed, finding, hour

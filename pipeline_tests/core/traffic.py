@@ -12,7 +12,8 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from pipeline.core.model import Counter, Policy, Rule, Trend
+from pipeline.core.model import Counter, Rule
+from pipeline.core.policy import Policy, Trend
 from pipeline.platforms.github import GitHub
 from pipeline.platforms.protocol import Page
 

@@ -17,10 +17,10 @@ from typing import Any
 
 from pipeline.core.capture import Ended
 from pipeline.core.errors import RatchetError
+from pipeline.core.listing import read_listing
 from pipeline.core.model import Bounds, Counter
 from pipeline.core.validation.checks import judge
 from pipeline.core.validation.evidence import Evidence
-from pipeline.core.validation.listing import read_listing
 from pipeline.core.windows import with_totals
 from pipeline.platforms import KINDS
 from pipeline.platforms.client import fetch_pages

@@ -21,7 +21,7 @@ import msgspec
 from pydantic import Field, SecretStr
 
 from pipeline.core.errors import RatchetError, TransportFault
-from pipeline.core.model import Policy, Trend
+from pipeline.core.policy import Policy, Trend
 from pipeline.platforms.protocol import BASE_URL, Columns, Page, Platform, Request
 from pipeline.platforms.replies import decode, keep, number_or_text, time_or_text
 

@@ -22,12 +22,12 @@ from pipeline.core.capture import Ended, read_pages
 from pipeline.core.errors import DeadSession, RatchetError
 from pipeline.core.hours import Hour
 from pipeline.core.lake import VALIDATED, Lake
+from pipeline.core.listing import Listing, read_listing
 from pipeline.core.model import Source
 from pipeline.core.observe import RecordedClock, observe
 from pipeline.core.snapshots import read_table
 from pipeline.core.sources import read_source
 from pipeline.core.trial import MOST_REQUESTS, try_source
-from pipeline.core.validation.listing import Listing, read_listing
 from pipeline.core.windows import with_totals
 from pipeline.platforms import KINDS
 from pipeline.platforms.client import fetch_pages

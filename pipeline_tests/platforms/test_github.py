@@ -15,10 +15,10 @@ from pipeline.core.capture import Ended, read_pages
 from pipeline.core.errors import DeadSession, TransportFault
 from pipeline.core.hours import Hour
 from pipeline.core.lake import VALIDATED, Lake
+from pipeline.core.listing import read_listing
 from pipeline.core.observe import RecordedClock, observe
 from pipeline.core.snapshots import read_table
 from pipeline.core.sources import read_source
-from pipeline.core.validation.listing import read_listing
 from pipeline.platforms.github import GitHub
 from pipeline.platforms.protocol import Details, Page, Unreadable
 from pipeline.sandbox.faults import Reply

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from pipeline.core.errors import DeadSession, TransportFault
-from pipeline.core.model import Policy, Trend
+from pipeline.core.policy import Policy, Trend
 from pipeline.platforms.protocol import CutShort, Page, Unreadable
 from pipeline.sandbox.faults import Reply
 from pipeline_tests.platforms.conftest import NOW

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.core.errors import ConfigError, DeadSession
-from pipeline.core.model import Policy, Trend
+from pipeline.core.policy import Policy, Trend
 from pipeline.platforms.json_api.adapter import JsonApi
 from pipeline_tests.platforms.described import collected, fetched, loaded, posts
 from pipeline_tests.platforms.stand_in import Asked, StandIn, answers

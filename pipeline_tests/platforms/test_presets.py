@@ -17,8 +17,8 @@ from pipeline.core import history
 from pipeline.core.errors import ConfigError, DeadSession, TransportFault
 from pipeline.core.hours import Hour
 from pipeline.core.lake import Lake
-from pipeline.core.model import Trend
 from pipeline.core.observe import RecordedClock, observe
+from pipeline.core.policy import Trend
 from pipeline.core.sources import read_source
 from pipeline.platforms import KINDS, adapter
 from pipeline.platforms.json_api.adapter import JsonApi

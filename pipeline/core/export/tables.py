@@ -29,8 +29,9 @@ from pipeline.core.files import damaged
 from pipeline.core.hours import Hour, format_time
 from pipeline.core.lake import DELTA, REPORT, VALIDATED, SourceLake
 from pipeline.core.lineage import read_lineage
-from pipeline.core.model import Counter, Trend
+from pipeline.core.model import Counter
 from pipeline.core.parquet import ROW_GROUP, TIME_TYPE, aligned, gathered, reading
+from pipeline.core.policy import Trend
 from pipeline.core.records import Report, decode
 
 TABLE_ROWS = ROW_GROUP

@@ -15,12 +15,12 @@ from pipeline.core.capture import Ended
 from pipeline.core.files import encode_json
 from pipeline.core.imported import is_rows
 from pipeline.core.lake import SIGNALS, CaptureRef, SourceLake
+from pipeline.core.listing import Listing
 from pipeline.core.model import FEED_STATE, Origin, Source
 from pipeline.core.readings import Shifted
 from pipeline.core.records import Signal, Signals, Volume
 from pipeline.core.signals.fields import LOOKED_AT, field_names
 from pipeline.core.validation.checks import Timed
-from pipeline.core.validation.listing import Listing
 from pipeline.platforms.protocol import Page
 
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from pipeline.core.model import Counter, Finding, Trend
+from pipeline.core.model import Counter, Finding
+from pipeline.core.policy import Trend
 from pipeline.core.text import counted, legible
 from pipeline.core.validation.evidence import Evidence, allowed
 from pipeline.core.validation.expectations import SAMPLE, Breach, Expectation, breaches

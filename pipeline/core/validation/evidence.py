@@ -10,8 +10,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.core.listing import Listing
 from pipeline.core.model import Bounds, Counter
-from pipeline.core.validation.listing import Listing
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ from typing import Any
 
 import pandas as pd
 
+from pipeline.core.listing import CLOCK_SKEW
 from pipeline.core.model import Counter, Finding
 from pipeline.core.text import counted
 from pipeline.core.validation.evidence import Evidence, is_name
 from pipeline.core.validation.expectations import SAMPLE, Breach, Expectation, breaches
-from pipeline.core.validation.listing import CLOCK_SKEW
 from pipeline.core.validation.words import cell, sentence
 from pipeline.core.windows import MalformedWindow
 

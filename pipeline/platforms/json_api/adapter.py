@@ -16,7 +16,7 @@ import msgspec
 from pydantic import Field, model_validator
 
 from pipeline.core.errors import DeadSession, RatchetError, TransportFault
-from pipeline.core.model import Policy
+from pipeline.core.policy import Policy
 from pipeline.platforms.credentials import cookie_expiry, jwt_expiry
 from pipeline.platforms.json_api.description import Auth, Description, each
 from pipeline.platforms.json_api.expressions import fill, fill_path, find, is_filled

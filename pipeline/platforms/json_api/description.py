@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, SecretStr, model_validator
 
 from pipeline.core.counter_spec import CounterSpec
-from pipeline.core.model import Trend
+from pipeline.core.policy import Trend
 from pipeline.platforms.json_api.expressions import (
     Address,
     Expression,

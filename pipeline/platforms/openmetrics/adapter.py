@@ -32,7 +32,7 @@ from typing import ClassVar, Literal
 from pydantic import Field, SecretStr, model_validator
 
 from pipeline.core.errors import ConfigError
-from pipeline.core.model import Policy, Trend
+from pipeline.core.policy import Policy, Trend
 from pipeline.platforms.openmetrics.carried import carried as state_of
 from pipeline.platforms.openmetrics.settings import Settings
 from pipeline.platforms.openmetrics.spool import SUFFIX, scraping

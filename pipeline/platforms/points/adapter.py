@@ -25,7 +25,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import ClassVar, Literal
 
-from pipeline.core.model import Policy, Trend
+from pipeline.core.policy import Policy, Trend
 from pipeline.platforms.points.carried import carried as state_of
 from pipeline.platforms.points.settings import Settings
 from pipeline.platforms.points.tally import READING, counted
