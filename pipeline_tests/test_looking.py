@@ -58,7 +58,7 @@ def test_show_lists_the_items_with_what_they_gained(made: tuple[Path, Account]) 
     assert "+1,029" in found.output
     assert "The first 36 hours\nWithheld: 0 items published while watched can be used" in found.output
     assert re.search(r", last captured 2026-11-0\d \d\d:\d\d UTC$", found.output, re.MULTILINE)
-    assert "marked script <b>cross-posted</b> (Ada)" in found.output
+    assert "marked <b>cross-posted</b> (Ada): </script>" in found.output
 
 
 @pytest.mark.parametrize("columns", [20, 60, 120])
@@ -74,7 +74,16 @@ def test_show_shortens_titles_and_nothing_else_where_a_terminal_is_narrow(column
     gains = {"1h": 1, "24h": 24, "7d": 7, "30d": 30}
     ids = ["https://example.com/?p=1", "n_1*"]
     items = [
-        {"item_id": item, "title": "T" * 60, "days": [1] * 30, "value": 5, "gained": gains, "rank": 1, "climbed": 0}
+        {
+            "item_id": item,
+            "title": "T" * 60,
+            "days": [1] * 30,
+            "observed": [True] * 30,
+            "value": 5,
+            "gained": gains,
+            "rank": 1,
+            "climbed": 0,
+        }
         for item in ids
     ]
     out = io.StringIO()
@@ -96,8 +105,22 @@ def test_show_shortens_titles_and_nothing_else_where_a_terminal_is_narrow(column
 
 
 def test_a_day_that_brought_little_is_no_day_that_brought_nothing() -> None:
-    assert sparkline([None, 0, 1, 50, 1_000, -3]) == "·▁▂▂█▁"
-    assert sparkline([0, None]) == "▁·"
+    seen = [False] + [True] * 5
+    assert sparkline([None, 0, 1, 50, 1_000, -3], seen) == "·▁▂▂█▁"
+    assert sparkline([0, None], [True, False]) == "▁·"
+
+
+def test_the_first_day_of_a_source_is_no_day_without_observation(made: tuple[Path, Account]) -> None:
+    found = json.loads(_ratchet(made[0], "show", "blog", "n1", "--json").stdout)
+    [item] = found["items"]
+    first = item["observed"].index(True)
+    assert item["days"][first] is None
+    assert sparkline(item["days"], item["observed"])[first - 1 : first + 1] == "·–"
+
+
+def test_what_happened_to_an_item_names_it_after_the_words(made: tuple[Path, Account]) -> None:
+    found = _ratchet(made[0], "show", "blog").output
+    assert re.search(r"  crossed 200 views \(195 → 201\): ab ab [ab ]+… \[long\]$", found, re.MULTILINE), found
 
 
 def test_show_prints_one_json_object_of_numbers_and_reasons(made: tuple[Path, Account]) -> None:
@@ -106,7 +129,7 @@ def test_show_prints_one_json_object_of_numbers_and_reasons(made: tuple[Path, Ac
     assert {item["item_id"]: item["title"] for item in found["items"]}.items() >= TITLES.items()
     spike = next(item for item in found["items"] if item["item_id"] == "n1")
     assert spike["gained"] == {"1h": 0, "24h": 0, "7d": None, "30d": None}
-    assert spike["notes"]["7d"] == "no observation near 7.0 days before the newest"
+    assert spike["notes"]["7d"] == "no observation about 7 days before the newest"
 
 
 def test_show_tells_of_one_item_alone(made: tuple[Path, Account]) -> None:

@@ -84,7 +84,7 @@ def test_a_live_report_with_crossings_is_one_grouped_message_to_each_channel(
         assert "Article n2" in text
         assert "Article n3" in text
         assert "Article n1" not in text
-    assert "100 views (97 → 197), +100 in 1.0 h: “Article n3” https://" in webhook
+    assert "100 views (97 → 197), +100 in 1 hour: “Article n3” https://" in webhook
     (picture,) = receiver.pictures
     assert b"\x89PNG" in picture
     kept = receipts(speaking)

@@ -17,15 +17,22 @@ def command(source: str) -> None:
     """
     from pipeline.cli.saying import say_messages
     from pipeline.collecting import collect
+    from pipeline.core.crossings import crossing_words, measured_over
+    from pipeline.core.hours import Hour
+    from pipeline.core.lake import DELTA
     from pipeline.core.project import Project
     from pipeline.core.report.markdown import summary_line
+    from pipeline.core.snapshots import read_table
     from pipeline.core.sources import find_source
     from pipeline.core.text import legible
 
     project = Project.here()
-    report, deliveries = collect(project, find_source(project, source))
+    found = find_source(project, source)
+    report, deliveries = collect(project, found)
     click.echo(summary_line(report))
+    lake = project.lake.source(found.name)
+    measured = measured_over(found, report.crossings, read_table(lake.path(DELTA, Hour.parse(report.hour))))
     for crossing in report.crossings:
         title = legible(crossing.title or "") or legible(crossing.item_id)
-        click.echo(f"  {title}: {crossing.rule}, {crossing.value:,.0f} now")
+        click.echo(f"  {title}: {crossing_words(crossing, measured.get(crossing.item_id))}")
     say_messages(deliveries)

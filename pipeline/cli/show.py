@@ -27,7 +27,7 @@ _DAY = 86_400_000_000
 def command(source: str, item: str | None, as_json: bool, counter: str | None) -> None:
     """Show what the items of SOURCE gained, or ITEM alone with its first hours and what happened to it.
 
-    A bar is a day (UTC); a dot is a day without observation. A dash is not zero: it is not known.
+    A bar is a day (UTC), a dot one without observation. A dash is not zero: it is not known, as on the first day.
 
     \b
     Examples: ratchet show recorded
@@ -82,7 +82,7 @@ def _content(watched: Watched, counter: str, place: int | None, happened: list[H
             "notes": {name: gain.note for name, gain in ranked[at].gains.items()},
             "rank": ranked[at].rank,
             "climbed": ranked[at].climbed,
-            "days": _days(watched, counter, at),
+            **_days(watched, counter, at),
         }
         for at in sorted(chosen, key=lambda at: -(ranked[at].value or 0))
     ]
@@ -106,8 +106,11 @@ def _content(watched: Watched, counter: str, place: int | None, happened: list[H
     }
 
 
-def _days(watched: Watched, counter: str, place: int) -> list[int | None]:
-    """What the item gained on each of the last days; None where that day or the one before was not observed."""
+def _days(watched: Watched, counter: str, place: int) -> dict[str, list[Any]]:
+    """What the item gained on each of the last days; None where that day or the one before was not observed.
+
+    ``observed``: whether that day was.
+    """
     import numpy as np
 
     from pipeline.core.analysis.watched import MISSING
@@ -116,13 +119,15 @@ def _days(watched: Watched, counter: str, place: int) -> list[int | None]:
     seen = np.flatnonzero(column != MISSING)
     days = watched.captured_at[seen] // _DAY
     lasts = dict(zip(days.tolist(), column[seen].tolist(), strict=True))
+    observed = set(lasts)
     if watched.items[place].zero and len(days):
         lasts.setdefault(int(days[0]) - 1, 0)  # it was published later, so nobody need have seen it
     today = int(watched.captured_at[-1] // _DAY)
-    return [
-        lasts[day] - lasts[day - 1] if day in lasts and day - 1 in lasts else None
-        for day in range(today - _DAYS + 1, today + 1)
-    ]
+    shown = range(today - _DAYS + 1, today + 1)
+    return {
+        "days": [lasts[day] - lasts[day - 1] if day in lasts and day - 1 in lasts else None for day in shown],
+        "observed": [day in observed for day in shown],
+    }
 
 
 def _print(console: Console, content: dict[str, Any]) -> None:
@@ -145,10 +150,22 @@ def _print(console: Console, content: dict[str, Any]) -> None:
         console.print(sentence, soft_wrap=not console.is_terminal)
     if content["happened"]:
         console.print()
+    titles = {row["item_id"]: row["title"] for row in content["items"]}
     for happening in content["happened"][-_HAPPENINGS:]:
-        item = "" if happening["item_id"] is None else f"{legible(happening['item_id'], _LONGEST_ID)} "
-        words = f"{happening['kind']} {item}{legible(happening['words'], 160)}"
+        words = f"{happening['kind']} {legible(happening['words'], 160)}{_whose(happening, titles)}"
         console.print(f"[dim]{happening['at'][:16].replace('T', ' ')}[/]  {escape(words)}", soft_wrap=True)
+
+
+def _whose(happening: dict[str, Any], titles: dict[str, str]) -> str:
+    """``: Title [id]``; the id alone where the words are the title."""
+    from pipeline.core.analysis.happenings import Kind
+    from pipeline.core.text import legible
+
+    item = happening["item_id"]
+    if item is None:
+        return ""
+    title = titles.get(item, "") if happening["kind"] not in (Kind.PUBLISHED, Kind.TITLE) else ""
+    return f"{f': {legible(title, _TITLE)}' if title else ''} [{legible(item, _LONGEST_ID)}]"
 
 
 def _print_items(console: Console, content: dict[str, Any]) -> None:
@@ -185,7 +202,7 @@ def _items(content: dict[str, Any], days: int, title: int) -> Table:
         gained = [_signed(row["gained"][name]) for name in WINDOWS]
         place = "–" if row["rank"] is None else f"{row['rank']}.{_climbed(row['climbed'])}"
         value = "–" if row["value"] is None else f"{row['value']:,}"
-        cells = (sparkline(row["days"][-days:]), value, *gained, place)
+        cells = (sparkline(row["days"][-days:], row["observed"][-days:]), value, *gained, place)
         table.add_row(escape(legible(row["title"] or "")), *cells, escape(legible(row["item_id"], _LONGEST_ID)))
     return table
 
@@ -211,13 +228,13 @@ def _climbed(places: int | None) -> str:
     return f" ▲{places}" if places > 0 else f" ▼{-places}"
 
 
-def sparkline(days: list[int | None]) -> str:
+def sparkline(days: list[int | None], observed: list[bool]) -> str:
     """The lowest bar is a day that brought nothing; whatever it brought stands above that."""
     highest = max((gained for gained in days if gained is not None), default=0)
 
-    def bar(gained: int | None) -> str:
+    def bar(gained: int | None, seen: bool) -> str:
         if gained is None:
-            return "·"
+            return "–" if seen else "·"
         return _BARS[max(1, round(gained / highest * (len(_BARS) - 1)))] if gained > 0 else _BARS[0]
 
-    return "".join(map(bar, days))
+    return "".join(map(bar, days, observed))

@@ -16,6 +16,7 @@ import msgspec
 import pyarrow as pa
 
 from pipeline.core.capture import read_head
+from pipeline.core.crossings import measured_over
 from pipeline.core.deltas import hour_delta
 from pipeline.core.errors import LakeFault, NothingAccepted, Refused
 from pipeline.core.feeds import keep_refused, minutes_of
@@ -263,8 +264,9 @@ def _publish_report(lake: SourceLake, source: Source, hour: Hour) -> bool:
         read_coverage(lake, hour),
         [decision for decision in corrections(lake) if decision.id in lineage.corrections],
     )
+    measured = measured_over(source, crossings, delta)
     changed = lake.publish_generation(REPORT, hour, encode_json(report))
-    return lake.publish_generation(REPORT_TEXT, hour, report_text(report).encode()) or changed
+    return lake.publish_generation(REPORT_TEXT, hour, report_text(report, measured).encode()) or changed
 
 
 def read_report(lake: SourceLake, hour: Hour) -> Report:

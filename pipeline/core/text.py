@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
+from datetime import timedelta
 from urllib.parse import urlsplit
 
 _WORD_JOINER = "\N{WORD JOINER}"
@@ -61,6 +62,19 @@ def printable(text: str) -> str:
 def counted(count: int, noun: str) -> str:
     """``1 gap``, ``1,204 gaps``."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def duration(span: timedelta) -> str:
+    """``40 seconds``, ``25 minutes``, ``7.5 hours``, ``3 days``."""
+    seconds = span.total_seconds()
+    if seconds < 59.5:
+        return counted(round(seconds), "second")
+    if seconds < 59.5 * 60:
+        return counted(round(seconds / 60), "minute")
+    hours = seconds / 3600
+    if hours >= 72:
+        return f"{hours / 24:,.0f} days"
+    return f"{hours:.1f}".removesuffix(".0") + (" hour" if f"{hours:.1f}" == "1.0" else " hours")
 
 
 def listed(first: Sequence[str], total: int) -> str:

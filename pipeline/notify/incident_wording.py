@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from textwrap import shorten
 
 from pipeline.core.incidents.book import Incident, Over
 from pipeline.core.incidents.troubles import BLOCKING
 from pipeline.core.model import Cause, Source
-from pipeline.core.text import plain
+from pipeline.core.text import duration, plain
 from pipeline.notify.wording import Message, Tone
 
 MAX_SUBJECTS = 12
@@ -107,17 +107,6 @@ def shorten_lines(lines: Sequence[str]) -> str:
             break
         fitting.append(line)
     return "\n".join(fitting)
-
-
-def duration(span: timedelta) -> str:
-    """``25 minutes``, ``7.5 hours``, ``3 days``."""
-    hours = span / timedelta(hours=1)
-    if hours < 1:
-        minutes = round(hours * 60)
-        return f"{minutes} minute{'' if minutes == 1 else 's'}"
-    if hours >= 72:
-        return f"{hours / 24:.0f} days"
-    return f"{hours:.1f}".removesuffix(".0") + (" hour" if f"{hours:.1f}" == "1.0" else " hours")
 
 
 def _title(told: Sequence[Told]) -> str:

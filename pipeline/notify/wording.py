@@ -6,13 +6,18 @@ Only pure functions of a report live here; `delivery` sends what they return.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from textwrap import shorten
 from typing import Any, Literal
 
+import msgspec
+
 from pipeline.core.analysis.gains import Gain
+from pipeline.core.crossings import crossing_words
 from pipeline.core.hours import parse_time
-from pipeline.core.text import link, plain
+from pipeline.core.model import Crossing
+from pipeline.core.text import duration, link, plain
 
 MAX_LINES = 10
 MAX_TITLE = 240
@@ -93,7 +98,7 @@ def _fitting(lines: Sequence[str]) -> list[str]:
 
 
 def _item_line(crossings: Sequence[Mapping[str, Any]], lately: Lately) -> str:
-    """``- 1,000 views (988 → 1,012; +24 in 1.0 h, +310 in 24.0 h): “Title” https://…``.
+    """``- 1,000 views (988 → 1,012), +24 in 1 hour, +310 in 24 hours: “Title” https://…``.
 
     Our words come first, so that the title of a script written from right to left does not turn the line around.
     ``crossings`` are those of one item, the highest threshold first.
@@ -122,22 +127,8 @@ def _gained(gains: Sequence[Gain]) -> str:
 
 
 def _mark(crossing: Mapping[str, Any]) -> str:
-    counter = plain(crossing["counter"])
-    threshold, value, before = _number(crossing["threshold"]), _number(crossing["value"]), crossing["previous_value"]
-    now = f"(now {value})" if before is None else f"({_number(before)} → {value})"
-    match crossing["kind"]:
-        case "crosses":
-            return f"{threshold} {counter} {now}"
-        case "rate_above":
-            per = "minute" if crossing["rule"].endswith("/minute") else "hour"
-            return f"{value} {counter} per {per}, more than {threshold}"
-        case "gained":
-            gain = f"{crossing['threshold']:.0%}" if crossing["rule"].endswith(" share") else threshold
-            return f"{counter} up by {gain} or more {now}"
-        case "above" | "below" as side:
-            return f"{counter} {side} {threshold} {now}"
-        case other:
-            raise ValueError(f"no words for a crossing of kind {other!r}; add them to {__name__}")
+    made = msgspec.convert(crossing, Crossing)
+    return crossing_words(replace(made, counter=plain(made.counter)))
 
 
 def _movement_line(report: Mapping[str, Any]) -> str | None:
@@ -149,11 +140,5 @@ def _movement_line(report: Mapping[str, Any]) -> str | None:
         for counter, movement in report["movement"].items()
         if movement["delta"] is not None  # None while no item has a predecessor
     ]
-    hours = f"{report['elapsed_seconds'] / 3600:.1f} h"
-    return shorten(f"All items in {hours}: {', '.join(moved)}", 300, placeholder=" …") if moved else None
-
-
-def _number(value: float) -> str:
-    if value == int(value):
-        return f"{value:,.0f}"
-    return f"{value:,.2f}" if abs(value) >= 1 else f"{value:.3g}"
+    span = duration(timedelta(seconds=report["elapsed_seconds"]))
+    return shorten(f"All items in {span}: {', '.join(moved)}", 300, placeholder=" …") if moved else None

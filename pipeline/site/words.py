@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -23,7 +24,7 @@ from pipeline.core.analysis.spikes import FEWEST, TIMES, Spike, before_words
 from pipeline.core.analysis.watched import Watched
 from pipeline.core.ledger import Ledger
 from pipeline.core.model import HourState, Source
-from pipeline.core.text import counted
+from pipeline.core.text import counted, duration
 
 WINDOW_WORDS = {"1h": "last hour", "24h": "last 24 hours", "7d": "last 7 days", "30d": "last 30 days"}
 _UNKNOWN = "–"
@@ -190,7 +191,7 @@ def _spike_row(spike: Spike, zone: ZoneInfo) -> dict[str, str]:
     return {
         "when": f"{spike.began.astimezone(zone):%a, %-d %b %Y, %H:%M}",
         "item": "all items" if spike.item is None else spike.item.title,
-        "gained": f"+{spike.gained:,} in {spike.hours:.1f} h",
+        "gained": f"+{spike.gained:,} in {duration(timedelta(hours=spike.hours))}",
         "usual": f"{spike.usual:,.1f}",
         "times": _UNKNOWN if spike.times is None else f"{spike.times:,.0f}",
         "before": before_words(spike),

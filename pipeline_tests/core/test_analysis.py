@@ -28,9 +28,9 @@ def _gained(history: Watched, item: str) -> dict[str, Gain]:
 def test_a_gain_is_the_difference_of_two_observed_values_and_says_over_which_time() -> None:
     history = watched({0: {"a": 10}, 23: {"a": 15}, 24: {"a": 18}})
     gains = _gained(history, "a")
-    assert gains["1h"] == Gain(3, "in 1.0 h")
-    assert gains["24h"] == Gain(8, "in 24.0 h")
-    assert gains["7d"] == Gain(None, "no observation near 7.0 days before the newest")
+    assert gains["1h"] == Gain(3, "in 1 hour")
+    assert gains["24h"] == Gain(8, "in 24 hours")
+    assert gains["7d"] == Gain(None, "no observation about 7 days before the newest")
 
 
 @pytest.mark.parametrize(("begin", "known"), [(21.5, False), (21.7, True), (26.3, True), (26.5, False)])
@@ -41,13 +41,13 @@ def test_a_gain_is_not_known_where_no_observation_stands_near_the_windows_beginn
 
 def test_an_item_published_inside_the_window_gained_all_it_has() -> None:
     history = watched({0: {"old": 7}, 10: {"old": 7, "new": 4}, 24: {"old": 8, "new": 9}}, {"old": -50, "new": 8})
-    assert _gained(history, "new")["24h"] == Gain(9, "since its publication 16.0 h before")
+    assert _gained(history, "new")["24h"] == Gain(9, "since its publication 16 hours before")
 
 
 def test_an_item_published_before_the_first_capture_counts_from_nothing_known() -> None:
     history = watched({0: {"a": 7}, 24: {"a": 9}}, {"a": -2})
     assert _gained(history, "a")["7d"].value is None
-    assert _gained(history, "a")["24h"] == Gain(2, "in 24.0 h")
+    assert _gained(history, "a")["24h"] == Gain(2, "in 24 hours")
 
 
 def test_what_an_item_had_before_it_was_first_seen_is_not_taken_for_a_gain() -> None:

@@ -112,6 +112,15 @@ def test_a_report_is_read_back_as_it_was_written(account: Account) -> None:
 # The page -------------------------------------------------------------------------------------------------
 
 
+def test_the_page_says_over_what_time_a_rate_was_measured(account: Account) -> None:
+    account.change(rules=(Rule("views", RuleKind.RATE_ABOVE, (50.0,)),))
+    account.tell(0, rows(a=0, b=0))
+    account.tell(1.5, rows(b=0))
+    account.tell(2, rows(a=200, b=40))
+    assert "| 100 views per hour over 2 hours, more than 50 |" in text(account, 2)
+    assert "| 80 views per hour over 30 minutes, more than 50 |" in text(account, 2)
+
+
 def test_the_page_tells_crossings_movement_movers_and_coverage(account: Account) -> None:
     account.tell(0, rows(a=90, b=5))
     account.tell(1, rows(a=50))
@@ -120,7 +129,7 @@ def test_the_page_tells_crossings_movement_movers_and_coverage(account: Account)
     assert page.startswith(f"# blog, {hour(3).key}\n")
     assert "3.00 hours after the snapshot before (2026-11-01T00)" in page
     assert "1 item observed, 1 carried from earlier" in page
-    assert "| Title of a | views crosses | 100 | 1,234 | 90 |" in page
+    assert "| Title of a | 100 views (90 → 1,234) | views crosses |" in page
     assert "| views | 1,239 | 1,144 | 381.33 | 1 |" in page
     assert "- last 24h: 2 of 4 hours observed, 1 gap, 1 quarantined" in page
     assert page == report_text(account.report(3))

@@ -40,7 +40,7 @@ def test_a_burst_is_one_spike_with_its_size_and_what_was_usual() -> None:
     [spike] = of_items(steady(2, {200: 38, 201: 28}))
     assert (spike.began, spike.ended) == (at(199), at(201))
     assert (spike.gained, spike.usual, spike.times) == (70, 2.0, 17.5)
-    assert size_words(spike) == "+70 in 2.0 h, 18 times the usual"
+    assert size_words(spike) == "+70 in 2 hours, 18 times the usual"
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_what_came_over_a_long_gap_is_no_spike_since_nobody_knows_when() -> None
 def test_an_item_that_nobody_looked_at_has_no_times() -> None:
     [spike] = of_items(steady(0, {200: 20}))
     assert spike.times is None
-    assert size_words(spike) == "+20 in 1.0 h, where nothing was usual"
+    assert size_words(spike) == "+20 in 1 hour, where nothing was usual"
 
 
 def test_what_was_published_or_marked_in_the_hours_before_is_named_the_latest_first() -> None:
@@ -80,9 +80,10 @@ def test_what_was_published_or_marked_in_the_hours_before_is_named_the_latest_fi
     ]
     [spike] = of_items(steady(2, {200: 38}), happened)
     assert before_words(spike) == (
-        "marked newsletter (Ada) as it began; marked posted to X (Ada) 1.0 h before; published “A new one” 9.0 h before"
+        "marked newsletter (Ada) as it began; marked posted to X (Ada) 1 hour before;"
+        " published “A new one” 9 hours before"
     )
-    assert before_words(replace(spike, before=())) == "nothing published or marked in the 12 h before"
+    assert before_words(replace(spike, before=())) == "nothing published or marked in the 12 hours before"
     assert before_words(replace(spike, before=spike.before * 2)).endswith("; and 3 more")
 
 
@@ -134,8 +135,8 @@ def test_what_items_gained_lately_is_read_of_them_alone_and_up_to_the_hour(tmp_p
     a, new = (recent.place(name) for name in ("a", "new"))
     assert a is not None
     assert new is not None
-    assert lately(recent, "views", a) == [Gain(1, "in 1.0 h"), Gain(24, "in 24.0 h")]
-    assert lately(recent, "views", new) == [Gain(7, "in 1.0 h"), Gain(56, "since its publication 8.0 h before")]
+    assert lately(recent, "views", a) == [Gain(1, "in 1 hour"), Gain(24, "in 24 hours")]
+    assert lately(recent, "views", new) == [Gain(7, "in 1 hour"), Gain(56, "since its publication 8 hours before")]
 
 
 def test_what_is_not_known_to_have_been_gained_is_left_out(tmp_path: Path) -> None:
@@ -144,7 +145,7 @@ def test_what_is_not_known_to_have_been_gained_is_left_out(tmp_path: Path) -> No
         account.tell(0, rows(a=100))
         account.tell(5, rows(a=103))
         account.tell(6, rows(b=1))
-    assert lately(read_recent(account.lake, hour(5), ["a"], days=7), "views", 0) == [Gain(3, "in 5.0 h")]
+    assert lately(read_recent(account.lake, hour(5), ["a"], days=7), "views", 0) == [Gain(3, "in 5 hours")]
     assert lately(read_recent(account.lake, hour(6), ["a"], days=7), "views", 0) == []
 
 

@@ -68,9 +68,9 @@ def test_a_day_in_words(account: Account) -> None:
     message = digest_message(account.lake, account.source, YESTERDAY, NOON)
     assert message.title == "blog, Monday, 9 November 2026"
     assert message.body.split("\n") == [
-        "views +188 in 24.0 h; the day before +28",
-        "likes +0 in 24.0 h; the day before +0",
-        "comments +0 in 24.0 h; the day before +0",
+        "views +188 in 24 hours; the day before +28",
+        "likes +0 in 24 hours; the day before +0",
+        "comments +0 in 24 hours; the day before +0",
         "Most gained, of 3 items that moved:",
         "- +144 views: “Title of n1” https://note.com/notes/n1",
         "- +40 views: “Brand new” https://note.com/notes/new",
@@ -78,8 +78,8 @@ def test_a_day_in_words(account: Account) -> None:
         "Published: “Brand new”.",
         "1 item passed a mark.",
         "Spikes, and what came before them (which need not be why):",
-        "- Mon 00:17: views +126 in 6.0 h, 21 times the usual: “Title of n1”. Before it: marked newsletter (Ada) as it"
-        " began.",
+        "- Mon 00:17: views +126 in 6 hours, 21 times the usual: “Title of n1”. Before it: marked newsletter (Ada) as"
+        " it began.",
         "4 of 24 hours observed, 20 missing.",
     ]
 
@@ -88,7 +88,7 @@ def test_a_week_compares_with_the_week_before(account: Account) -> None:
     week = stretch_before(Period.WEEKLY, date(2026, 11, 9), "UTC")
     message = digest_message(account.lake, account.source, week, NOON)
     assert message.title == "blog, 2 November to 8 November 2026"
-    assert message.body.startswith("views +196 in 7.0 days\n")
+    assert message.body.startswith("views +196 in 7 days\n")
 
 
 def test_a_simulated_source_is_labelled(account: Account) -> None:

@@ -9,7 +9,8 @@ import pytest
 
 from pipeline.core.incidents.book import Incident, Over
 from pipeline.core.model import Cause
-from pipeline.notify.incident_wording import Told, duration, incident_message, lake_message
+from pipeline.core.text import duration
+from pipeline.notify.incident_wording import Told, incident_message, lake_message
 from pipeline_tests.core.account import a_source
 from pipeline_tests.core.snapshots import at
 
@@ -106,7 +107,16 @@ def without(body: str, ours: str) -> str:
 
 @pytest.mark.parametrize(
     ("minutes", "words"),
-    [(1, "1 minute"), (25, "25 minutes"), (60, "1 hour"), (90, "1.5 hours"), (120, "2 hours"), (72 * 60, "3 days")],
+    [
+        (0.5, "30 seconds"),
+        (1, "1 minute"),
+        (59.9, "1 hour"),
+        (25, "25 minutes"),
+        (60, "1 hour"),
+        (90, "1.5 hours"),
+        (120, "2 hours"),
+        (72 * 60, "3 days"),
+    ],
 )
-def test_durations_are_said_in_the_unit_that_fits(minutes: int, words: str) -> None:
+def test_durations_are_said_in_the_unit_that_fits(minutes: float, words: str) -> None:
     assert duration(timedelta(minutes=minutes)) == words

@@ -218,7 +218,7 @@ def test_what_is_not_known_stands_last_either_way_and_says_why(browser: Browser)
         browser.find("th[data-column='7d'] button").click()
         assert _column(browser, 6) == ["+78", *["–"] * 7]
     reason = browser.find("#items td.unknown:nth-child(6)").get_attribute("title")
-    assert reason == "Not known: no observation near 7.0 days before the newest"
+    assert reason == "Not known: no observation about 7 days before the newest"
 
 
 def test_the_filter_leaves_what_it_names(browser: Browser) -> None:

@@ -84,7 +84,7 @@ def test_a_page_says_what_the_ledger_and_the_reports_say(site: tuple[Project, Ac
     movement = report.movement["views"].delta
     assert data["catalogue"]["views"]["gained"][-1] == movement
     assert f"<dd>{report.movement['views'].total:,}</dd>" in page
-    assert f"<dd>+{movement}</dd><small>in 1.0 h</small>" in page
+    assert f"<dd>+{movement}</dd><small>in 1 hour</small>" in page
     assert "26 of 30 hours observed, 3 gaps, 1 quarantined." in page
     assert "(Asia/Tokyo)" in page
     assert {happening["k"] for happening in data["happenings"]} == {"crossed", "published", "marked"}
@@ -180,5 +180,5 @@ def test_spikes_stand_in_a_table_with_what_came_before_them_as_text() -> None:
     assert when == "Mon, 9 Nov 2026, 07:17"
     assert "onerror" in name
     assert "<img" not in row
-    assert gained == "+402 in 1.0 h"
+    assert gained == "+402 in 1 hour"
     assert "marked &lt;/script&gt;&lt;script&gt;window.reached = true&lt;/script&gt; (Ada) as it began" in before

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 import numpy as np
 
 from pipeline.core.analysis.watched import HOUR, MISSING, Watched, microseconds
 from pipeline.core.hours import format_time
+from pipeline.core.text import duration
 
 WINDOWS = {"1h": 1, "24h": 24, "7d": 7 * 24, "30d": 30 * 24}
 RANKED_OVER = "7d"
@@ -90,7 +92,7 @@ def _gain(watched: Watched, counter: str, place: int, window: str, start: int | 
     if item.zero and published is not None and begins <= published <= times[first]:
         return Gain(int(column[-1]), f"since its publication {_span(times[-1] - published)} before")
     if start is None:
-        return Gain(None, f"no observation near {_span(WINDOWS[window] * HOUR)} before the newest")
+        return Gain(None, f"no observation about {_span(WINDOWS[window] * HOUR)} before the newest")
     if column[start] == MISSING:
         if first > start:
             return Gain(None, f"first observed at {format_time(watched.moment(first))}, after the window began")
@@ -99,8 +101,7 @@ def _gain(watched: Watched, counter: str, place: int, window: str, start: int | 
 
 
 def _span(microseconds: int | float) -> str:
-    hours = microseconds / HOUR
-    return f"{hours:.1f} h" if hours < 48 else f"{hours / 24:.1f} days"
+    return duration(timedelta(microseconds=float(microseconds)))
 
 
 def lately(watched: Watched, counter: str, place: int) -> list[Gain]:
@@ -121,7 +122,7 @@ def total_gain(watched: Watched, counter: str, window: str) -> Gain:
     """What the catalogue gained: the sum of the deltas that its reports told since the window's first capture."""
     start = window_start(watched, WINDOWS[window])
     if start is None:
-        return Gain(None, f"no observation near {_span(WINDOWS[window] * HOUR)} before the newest")
+        return Gain(None, f"no observation about {_span(WINDOWS[window] * HOUR)} before the newest")
     since = watched.moment(start)
     told = [t.movement[counter].delta for t in watched.told if t.captured_at > since and counter in t.movement]
     known: Sequence[int] = [delta for delta in told if delta is not None]

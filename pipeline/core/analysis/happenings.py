@@ -16,10 +16,10 @@ import numpy as np
 
 from pipeline.core.analysis.marks import marks
 from pipeline.core.analysis.watched import ABSENT, CARRIED, MISSING, Watched
+from pipeline.core.crossings import crossing_words
 from pipeline.core.hours import Hour
 from pipeline.core.lake import SourceLake
 from pipeline.core.ledger import corrections
-from pipeline.core.model import Crossing, RuleKind
 
 
 class Kind(StrEnum):
@@ -55,23 +55,7 @@ def happenings(lake: SourceLake, watched: Watched) -> list[Happening]:
 def _crossed(watched: Watched) -> Iterator[Happening]:
     for told in watched.told:
         for c in told.crossings:
-            yield Happening(told.captured_at, Kind.CROSSED, c.item_id, _crossing_words(c), c.counter, c.value)
-
-
-def _crossing_words(crossing: Crossing) -> str:
-    mark, value = f"{crossing.threshold:,.10g}", f"{crossing.value:,.10g}"
-    now = f"now {value}" if crossing.previous_value is None else f"{crossing.previous_value:,.10g} → {value}"
-    match crossing.kind:
-        case RuleKind.CROSSES:
-            return f"{mark} {crossing.counter} ({now})"
-        case RuleKind.RATE_ABOVE:
-            per = "minute" if crossing.rule.endswith("/minute") else "hour"
-            return f"{crossing.value:,.1f} {crossing.counter} per {per}, more than {mark}"
-        case RuleKind.GAINED:
-            gain = f"{crossing.threshold:.0%}" if crossing.rule.endswith(" share") else mark
-            return f"{crossing.counter} up by {gain} or more ({now})"
-        case RuleKind.ABOVE | RuleKind.BELOW:
-            return f"{crossing.counter} {crossing.kind} {mark} ({now})"
+            yield Happening(told.captured_at, Kind.CROSSED, c.item_id, crossing_words(c), c.counter, c.value)
 
 
 def _published(watched: Watched) -> Iterator[Happening]:

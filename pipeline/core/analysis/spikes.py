@@ -20,6 +20,7 @@ import numpy as np
 
 from pipeline.core.analysis.happenings import Happening, Kind
 from pipeline.core.analysis.watched import HOUR, MISSING, Floats, Item, Watched, microseconds
+from pipeline.core.text import duration
 
 LONGEST_HOURS = 6.0
 FEWEST = 15
@@ -125,24 +126,24 @@ def _moment(hours: float) -> datetime:
 
 
 def size_words(spike: Spike) -> str:
-    """``+812 in 2.0 h, 40 times the usual``."""
+    """``+812 in 2 hours, 40 times the usual``."""
     times = spike.times
     usual = "where nothing was usual" if times is None else f"{times:,.0f} times the usual"
-    return f"+{spike.gained:,} in {spike.hours:.1f} h, {usual}"
+    return f"+{spike.gained:,} in {duration(timedelta(hours=spike.hours))}, {usual}"
 
 
 def before_words(spike: Spike) -> str:
     """What the record holds of the hours before, the latest first, and how long before the spike it was."""
     if not spike.before:
-        return f"nothing published or marked in the {BEFORE / timedelta(hours=1):.0f} h before"
+        return f"nothing published or marked in the {duration(BEFORE)} before"
     named = [_happening_words(spike, h) for h in spike.before[:_NAMED]]
     more = len(spike.before) - _NAMED
     return "; ".join(named) + (f"; and {more:,} more" if more > 0 else "")
 
 
 def _happening_words(spike: Spike, happening: Happening) -> str:
-    hours = (spike.began - happening.at) / timedelta(hours=1)
-    when = f"{hours:.1f} h before" if hours > 0 else "as it began"
+    ahead = spike.began - happening.at
+    when = f"{duration(ahead)} before" if ahead > timedelta() else "as it began"
     words = happening.words if happening.kind in (Kind.MARK, Kind.TITLE) else f"“{happening.words}”"
     if happening.kind is Kind.RETURNED:
         return f"in the listing again {when}"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
 
+from pipeline.core.crossings import crossing_words
 from pipeline.core.hours import format_time
 from pipeline.core.records import Coverage, Report
 from pipeline.core.text import counted, plain
@@ -12,14 +14,17 @@ REVISIONS_NAMED = 25
 _TITLE_LENGTH = 240
 
 
-def report_text(report: Report) -> str:
-    """The whole text, with a newline at its end: the same for the same report, so that a rebuild changes no file."""
+def report_text(report: Report, measured: Mapping[str, timedelta] | None = None) -> str:
+    """The whole text, with a newline at its end: the same for the same arguments, so that a rebuild changes no file.
+
+    ``measured``: by item, the time over which its rates were measured.
+    """
     parts = [
         f"# {report.source}, {report.hour}{' (simulated)' if report.simulated else ''}",
         _summary(report),
         *(f"**Warning:** {plain(warning, 500)}" for warning in report.warnings),
         "## Crossings",
-        _crossings(report),
+        _crossings(report, measured or {}),
         "## Movement",
         _table(
             ("counter", "total", "gained", "per hour", "items moved"),
@@ -72,18 +77,16 @@ def _summary(report: Report) -> str:
     return f"{words}. Origin: {report.origin}."
 
 
-def _crossings(report: Report) -> str:
+def _crossings(report: Report, measured: Mapping[str, timedelta]) -> str:
     if not report.crossings:
         return "None in this hour."
     return _table(
-        ("item", "rule", "mark", "value", "before"),
+        ("item", "crossed", "rule"),
         (
             (
                 plain(c.title or c.item_id, _TITLE_LENGTH),
-                plain(c.rule),
-                _number(c.threshold),
-                _number(c.value),
-                _number(c.previous_value),
+                crossing_words(c, measured.get(c.item_id)),
+                c.rule,
             )
             for c in report.crossings
         ),
