@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 
 from pipeline.cli.source import command
 from pipeline.core import project as project_module
-from pipeline.core.errors import ConfigError, DeadSession, RatchetError, Refused
+from pipeline.core.errors import ConfigError, DeadSession, RatchetError, Refused, TransportFault
 from pipeline.core.project import Project
 from pipeline.core.source_file import keep_secret, write_source_file
 from pipeline.core.sources import read_source
@@ -293,3 +293,34 @@ def test_points_need_their_spool(checkout: Project, tmp_path: Path) -> None:
     result = ask("add", "--platform", "points", "--name", "shop", answers=f"{tmp_path / 'spool'}\n\n\n")
     assert result.exit_code == 0, result.output
     assert read_source(checkout.defs / "shop" / "defs.yaml").enabled
+
+
+@pytest.mark.parametrize(
+    ("given", "option"),
+    [
+        ((), "--platform KIND"),
+        (("--platform", "note"), "--name NAME"),
+        (("--platform", "zenn", "--name", "mine"), "--set username=VALUE"),
+        (("--platform", "note", "--name", "mine"), "MINE_SESSION_COOKIE in .env"),
+    ],
+)
+def test_where_nobody_can_answer_the_option_that_does_is_named(
+    checkout: Project, given: tuple[str, ...], option: str
+) -> None:
+    error = fault(ask("add", *given))
+    assert isinstance(error, ConfigError)
+    assert "needs an answer" in error.what
+    assert option in error.next_step
+
+
+def test_a_new_source_is_told_of_to_a_dagster_that_runs_already(checkout: Project, sandbox: NoteSandbox) -> None:
+    assert "Reload definitions" in add(sandbox, f"\n{SECRET}\n").output
+    assert "Reload definitions" in ask("check", "my_blog").output
+
+
+def test_an_address_at_which_nobody_answers_is_looked_for_in_the_file(checkout: Project, sandbox: NoteSandbox) -> None:
+    sandbox.fail_next(Reply(404))
+    error = fault(add(sandbox, f"\n{SECRET}\n"))
+    assert isinstance(error, TransportFault)
+    assert "defs/my_blog/defs.yaml, its address" in error.next_step
+    assert "tick" not in error.next_step

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from pipeline.core.trial import Trial
 
 _NONE = " (Enter for none)"
+_RELOAD = (
+    "A Dagster that runs already knows nothing of a new or changed source until you press"
+    " Reload definitions in its UI (Deployment, the code location)."
+)
 _SHOWN = 5
 _LONGEST_ID = 300
 _MOST_COLUMNS = 6
@@ -64,6 +68,7 @@ def check(source: str | None, offline: bool) -> None:
         click.echo(_good(found, "good" if offline else "its YAML is good"))
         if not offline:
             _show(found, _try(found))
+            click.echo(f"\n{_RELOAD}")
         return
     sound, broken = sound_sources(project)
     for each in sound:
@@ -125,6 +130,7 @@ def add(kind: str | None, name: str | None, given: tuple[str, ...]) -> None:
     click.echo(f"\nObserve it now:       ratchet collect {name}")
     click.echo("Observe it hourly:    make dev, or your own Dagster; it is switched on")
     click.echo(f"Rules and messages:   {_shown(file)}")
+    click.echo(_RELOAD)
 
 
 def _kind(kind: str | None) -> str:
@@ -132,7 +138,7 @@ def _kind(kind: str | None) -> str:
     from pipeline.platforms import KINDS
 
     if kind is None:
-        choice: str = click.prompt("Platform", type=click.Choice(sorted(KINDS)))
+        choice: str = _prompt("Platform", "--platform KIND", type=click.Choice(sorted(KINDS)))
         return choice
     if kind not in KINDS:
         raise ConfigError(f"There is no platform '{kind}'.", f"Use one of {', '.join(sorted(KINDS))}.")
@@ -165,14 +171,31 @@ def _name(defs: Path, proposed: str) -> str:
         return name
 
     words = "A name for the source (small letters, digits, _)"
-    name: str = click.prompt(words, default=proposed, value_proc=possible)
+    name: str = _prompt(words, "--name NAME", default=proposed, value_proc=possible)
     return name
 
 
 def _answer(question: Question) -> str:
     words = question.words + (_NONE if question.default == "" else "")
-    answer: str = click.prompt(words, default=question.default, show_default=bool(question.default))
+    given = f"--set {question.key}=VALUE"
+    answer: str = _prompt(words, given, default=question.default, show_default=bool(question.default))
     return answer
+
+
+def _prompt(words: str, option: str, **how: Any) -> Any:
+    """An answer. Raises ConfigError where the input ends before it; ``option`` gives it on the command line."""
+    from pipeline.core.errors import ConfigError
+
+    try:
+        return click.prompt(words, **how)
+    except click.Abort as ended:
+        if not isinstance(ended.__context__, EOFError):
+            raise
+        click.echo(err=True)
+        raise ConfigError(
+            f"The question '{words}' needs an answer, and there is nobody to give it: the input has ended.",
+            f"Run it in a terminal, or answer beforehand: {option}",
+        ) from None
 
 
 def _secret(question: Question, source: str) -> str | None:
@@ -181,12 +204,14 @@ def _secret(question: Question, source: str) -> str | None:
     from pipeline.core.source_file import keep_secret
 
     asked = f"The variable that holds the {question.words}"
-    variable = click.prompt(asked, default=question.variable(source), type=_Variable())
+    proposed = question.variable(source)
+    unasked = f"{proposed} in .env or the environment, and an empty line as the answer"
+    variable = _prompt(asked, unasked, default=proposed, type=_Variable())
     if environment().get(variable):
         click.echo(f"{variable} is set already.")
     else:
         empty = "" if question.default is None else _NONE
-        value = click.prompt(f"{variable}{empty}", default=question.default, hide_input=True, show_default=False)
+        value = _prompt(f"{variable}{empty}", unasked, default=question.default, hide_input=True, show_default=False)
         if not value:
             return None
         keep_secret(env_file(), variable, value)
@@ -219,10 +244,21 @@ def _good(source: Source, verdict: str) -> str:
 
 
 def _try(source: Source) -> Trial:
+    from pipeline.core.errors import TransportFault
     from pipeline.core.observe import PRESENT
+    from pipeline.core.project import Project
     from pipeline.core.trial import try_source
 
-    return try_source(source, PRESENT.now)
+    file = _shown(Project.here().defs / source.name / "defs.yaml")
+    try:
+        return try_source(source, PRESENT.now)
+    except TransportFault as fault:
+        raise TransportFault(
+            fault.what,
+            f"Look at what stands under 'platform' in {file}, its address first; where that is right, try later: "
+            f"ratchet source check {source.name}",
+            status=fault.status,
+        ) from fault
 
 
 def _show(source: Source, trial: Trial) -> None:

@@ -43,11 +43,16 @@ class TransportFault(RatchetError):
     exit_code = 10
     kind = "transport"
 
-    def __init__(self, what: str, *, status: int | None = None, retry_after: float | None = None) -> None:
-        super().__init__(
-            what,
-            "Nothing was recorded. The next tick tries again; if it lasts, look at the platform's status page.",
-        )
+    def __init__(
+        self,
+        what: str,
+        next_step: str = "Nothing was recorded. The next tick tries again; "
+        "if it lasts, look at the platform's status page.",
+        *,
+        status: int | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(what, next_step)
         self.status, self.retry_after = status, retry_after
 
 

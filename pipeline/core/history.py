@@ -38,7 +38,7 @@ from pipeline.core.signals.series import measured_before
 from pipeline.core.snapshots import build_snapshot, encode_table, read_table
 from pipeline.core.validation.checks import Timed, judge_timed
 from pipeline.core.validation.conservation import conserves_counts
-from pipeline.core.verdicts import OVERRULABLE, REJECTED, Verdict, left_of_fall
+from pipeline.core.verdicts import REJECTED, Verdict, left_of_fall, refusal_advice
 from pipeline.platforms.protocol import Feed
 
 REBUILD = "rebuild"
@@ -154,11 +154,12 @@ def refusal(lake: SourceLake, judged: Verdict) -> Refused:
     """The error for a refused capture, in the words of its owner."""
     failed = [finding.check for finding in judged.findings if not finding.passed] or [REJECTED]
     hour = judged.capture.hour
-    advice = "No sound snapshot can be made of it; the next sound capture goes on."
-    if set(failed) <= OVERRULABLE:
-        advice = f"If it is true, say so: ratchet correct {lake.name} {hour.key} --accept --by NAME --reason TEXT"
+    advice = refusal_advice(lake.name, hour.key, failed)
+    advice = advice or "No sound snapshot can be made of it; the next sound capture goes on."
+    refused = sum(each == judged.capture or lake.quarantine(each).exists() for each in lake.captures(hour, hour))
+    several = f" {refused} captures of this hour are refused now." if refused > 1 else ""
     return Refused(
-        f"The capture of {lake.name} at {hour.key} was refused by {', '.join(failed)}. {judged.reason}",
+        f"The capture of {lake.name} at {hour.key} was refused by {', '.join(failed)}. {judged.reason}{several}",
         f"It is kept in {lake.quarantine(judged.capture)}. {advice}",
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -90,6 +90,16 @@ class Verdict:
         words = [finding.reason for finding in self.findings if not finding.passed]
         words += [f"Rejected by {d.by}: {d.reason}" for d in self.decisions if d.action == "reject"]
         return " ".join(words)
+
+
+def refusal_advice(source: str, hour: str, failed: Collection[str]) -> str | None:
+    """What the owner can type against the checks that failed; None where none of it would count."""
+    if not set(failed) <= OVERRULABLE:
+        return None
+    words = f"If it is true, say so: ratchet correct {source} {hour} --accept --by NAME --reason TEXT"
+    return words + (
+        " (for some items only, --lower ITEM in the place of --accept)" if set(failed) == {DECREASES} else ""
+    )
 
 
 def left_of_fall(evidence: Evidence, timed: Iterable[Timed], decisions: Iterable[Correction]) -> Finding | None:

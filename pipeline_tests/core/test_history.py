@@ -236,6 +236,7 @@ def test_advice_to_accept_is_given_only_where_accepting_can_work(account: Accoun
     account.tell(0, rows(a=10))
     fallen, doubled = account.judge(1, rows(a=9)), account.judge(1, [*rows(a=11), *rows(a=11)])
     assert "--accept" in history.refusal(account.lake, fallen).next_step
+    assert "--lower ITEM" in history.refusal(account.lake, fallen).next_step
     assert "--accept" not in history.refusal(account.lake, doubled).next_step
 
 
@@ -296,3 +297,13 @@ def test_a_rebuild_that_is_killed_half_way_is_finished_by_the_next_start(tmp_pat
         assert hour(2) in history.finish_interrupted(killed.lake, killed.source)
         assert killed.files(*PUBLISHED) == told.files(*PUBLISHED)
         assert history.unsettled_from(killed.lake) is None
+
+
+def test_a_further_refusal_in_one_hour_says_how_many_there_are(account: Account) -> None:
+    account.tell(0, rows(a=100))
+    first = account.judge(1, rows(a=1))
+    history.record_refusal(account.lake, first)
+    assert "captures of this hour" not in history.refusal(account.lake, first).what
+    assert history.refusal(account.lake, account.judge(1.1, rows(a=2))).what.endswith(
+        " 2 captures of this hour are refused now."
+    )

@@ -15,8 +15,7 @@ from pipeline.core.lineage import read_lineage, standing_capture
 from pipeline.core.model import Cause, Origin, Source
 from pipeline.core.observe import outside
 from pipeline.core.records import Quarantine, decode
-from pipeline.core.validation.decreases import CHECK as DECREASES
-from pipeline.core.verdicts import OVERRULABLE, REJECTED
+from pipeline.core.verdicts import REJECTED, refusal_advice
 
 SETTLING = timedelta(minutes=5)
 """How long after its last tick of an hour an attempt may take to succeed, retries included."""
@@ -111,14 +110,10 @@ def _refused(lake: SourceLake, source: Source) -> Trouble | None:
     first = record.failed[0]
     findings = [finding for finding in record.findings if not finding.passed]
     rows = [_row_words(dict(row)) for finding in findings for row in finding.rows]
+    typed = refusal_advice(source.name, capture.hour.key, record.failed)
     advice = "No sound snapshot can be made of it; the next sound capture goes on."
-    if set(record.failed) <= OVERRULABLE:
-        advice = (
-            "If it is true, say so: "
-            f"ratchet correct {source.name} {capture.hour.key} --accept --by NAME --reason TEXT"
-            f"{' (of some items only: --lower ITEM)' if set(record.failed) == {DECREASES} else ''}"
-            "; if it is not, wait: the next sound capture goes on."
-        )
+    if typed:
+        advice = f"{typed}; if it is not, wait: the next sound capture goes on."
     return Trouble(
         source.name,
         Cause.REFUSED,
