@@ -12,7 +12,7 @@ setup: .venv/installed
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Ratchet needs Python 3.11 or newer. Name one: make run PYTHON=python3.12"; exit 2; }
-	@echo "Making .venv from requirements.lock (about 90 seconds, 800 MB) ..."
+	@echo "Making .venv from requirements.lock (about 90 seconds, 1 GB) ..."
 	@$(PYTHON) -m venv .venv || { echo "Python's venv module is missing. On Debian and Ubuntu: apt install python3-venv"; exit 2; }
 
 .venv/locked: requirements.lock | .venv/bin/python

@@ -101,7 +101,18 @@ def test_the_status_shows_the_last_day_as_marks_the_totals_and_what_the_owner_de
     assert done.returncode == 0, done.stderr
     assert "✎ blog 2026-04-04T12 rejected by Ada on 2026-04-04 12:17: tests" in done.stdout
     table = done.stdout.splitlines()
-    assert table[0].split() == ["source", "last", "24", "hours", "observed", "quarantined", "gaps", "last", "accepted"]
+    assert table[0].split() == [
+        "source",
+        "its",
+        "last",
+        "24",
+        "hours",
+        "observed",
+        "quarantined",
+        "gaps",
+        "last",
+        "accepted",
+    ]
     name, marks, observed, quarantined, _, *accepted = table[1].split()
     assert (name, marks, observed, quarantined) == (BLOG, 24 * "·", "1", "1")
     assert accepted == ["2026-04-04"]
@@ -109,6 +120,13 @@ def test_the_status_shows_the_last_day_as_marks_the_totals_and_what_the_owner_de
 
 
 BROKEN = ("a_broken_one", "defs.yaml:", "there is no key 'colour'", "The keys are: source,")
+
+
+def test_a_source_that_is_over_is_said_to_have_ended(told: Project) -> None:
+    table, *_ = ratchet("status", COLUMNS="200").stdout.split("\n\n")
+    lines = {line.split()[0]: line for line in table.splitlines()}
+    assert lines["over"].rstrip().endswith("(ended)")
+    assert "(ended)" not in lines[BLOG]
 
 
 def test_a_broken_source_keeps_the_status_of_the_others_from_nobody(told: Project) -> None:

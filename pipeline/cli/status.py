@@ -58,7 +58,8 @@ def command(source: str | None, as_json: bool, storage: bool, max_age: timedelta
     if as_json:
         say_json(found[source] if source is not None else found)
     else:
-        _print(found, now)
+        ended = {known.name for known in sources if known.end is not None and now >= known.end.end}
+        _print(found, now, ended)
         _print_unusable_channels(sources)
     fresh = True
     if max_age is not None:
@@ -76,14 +77,14 @@ def _print_storage(lakes: list[SourceLake]) -> None:
         click.echo(line)
 
 
-def _print(found: dict[str, dict[str, Any]], now: datetime) -> None:
+def _print(found: dict[str, dict[str, Any]], now: datetime, ended: set[str]) -> None:
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
     console = Console()
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
-    for name in ("source", "last 24 hours", "observed", "quarantined", "gaps", "last accepted"):
+    for name in ("source", "its last 24 hours", "observed", "quarantined", "gaps", "last accepted"):
         table.add_column(name, no_wrap=True, justify="right" if name in ("observed", "quarantined", "gaps") else "left")
     now_table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
     for name in ("source", "last incident", "credential"):
@@ -96,7 +97,7 @@ def _print(found: dict[str, dict[str, Any]], now: datetime) -> None:
             f"{status['observed']:,}",
             f"{status['quarantined']:,}",
             f"{status['gaps']:,}",
-            _accepted_words(status, now),
+            _accepted_words(status, now) + (" (ended)" if name in ended else ""),
         )
         now_table.add_row(name, _incident_words(status), _credential_words(status, now))
     console.print(table)
