@@ -256,7 +256,7 @@ def test_a_title_reaches_the_terminal_without_its_escapes(
     monkeypatch.setattr(collecting, "collect", collected)
     said = CliRunner().invoke(collect_command, [BLOG]).output
     assert "\x1b" not in said
-    assert f"  {shown}: views crosses, 120 now\n" in said
+    assert f"  {shown}: 100 views (90 → 120)\n" in said
 
 
 # How a command ends ---------------------------------------------------------------------------------------
