@@ -26,8 +26,8 @@ setup: .venv/installed
 run: setup ## Replay the bundled recording through the real pipeline.
 	@$(BIN)/ratchet replay
 
-dev: run ## Open the Dagster UI with that history and a simulated account (PORT=3000).
-	@$(BIN)/ratchet dev --port $(PORT)
+dev: setup ## Open the Dagster UI with that history and a simulated account (PORT=3000).
+	@$(BIN)/ratchet dev --replay --port $(PORT)
 
 # Tests that run whole stacks or whole replays come alone: beside others, two cores are too few for their deadlines.
 ALONE := pipeline_tests/test_live.py pipeline_tests/test_ui.py pipeline_tests/test_replay.py \

@@ -10,7 +10,8 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -42,7 +43,7 @@ def serve(project: Project, port: int) -> None:
     """Blocks until one of the parts ends. Raises ConfigError where a port is taken."""
     # A shell that starts this in the background has SIGINT ignored, and every child would inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    _require_free(port)
+    require_free(port)
     # Opened before anything starts that would only say by a traceback that the database cannot be used.
     with dagster_instance(project) as instance:
         demo = find_source(project, DEMO)
@@ -52,8 +53,17 @@ def serve(project: Project, port: int) -> None:
         click.echo("".join(f"  {line}\n" for line in addresses(sound_sources(project)[0], port)))
         environment = {**os.environ, "DAGSTER_HOME": str(project.dagster_home), "VIRTUAL_ENV": sys.prefix}
         dagster = [str(Path(sys.executable).parent / "dg"), "dev", "--host", _HOST, "--port", str(port)]
-        with _child(dagster, env=environment) as process, _ending_on_signals():
+        # Dagster colours its log wherever it writes; `echo` leaves the colours out where no terminal is.
+        piped = {} if sys.stdout.isatty() else {"stdout": subprocess.PIPE, "text": True, "errors": "replace"}
+        with _child(dagster, env=environment, **piped) as process, _ending_on_signals():
+            if process.stdout is not None:
+                threading.Thread(target=_echo, args=[process.stdout], daemon=True).start()
             process.wait()
+
+
+def _echo(lines: Iterable[str]) -> None:
+    for line in lines:
+        click.echo(line, nl=False)
 
 
 def addresses(sources: Sequence[Source], port: int) -> list[str]:
@@ -131,7 +141,8 @@ def _ending_on_signals() -> Iterator[None]:
         yield
 
 
-def _require_free(port: int) -> None:
+def require_free(port: int) -> None:
+    """Raises ConfigError where the port is taken."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

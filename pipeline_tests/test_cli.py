@@ -6,6 +6,7 @@ import io
 import json
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -20,9 +21,11 @@ from rich.console import Console
 
 from pipeline import cli, collecting
 from pipeline.cli.collect import command as collect_command
+from pipeline.cli.dev import command as dev_command
 from pipeline.cli.drill import _print_table as drill_table
 from pipeline.cli.summary import hours_words, print_summary
 from pipeline.core.corrections import decide
+from pipeline.core.errors import ConfigError
 from pipeline.core.history import read_report
 from pipeline.core.ledger import Ledger
 from pipeline.core.model import Crossing, HourState, RuleKind
@@ -32,8 +35,10 @@ from pipeline.core.text import counted
 from pipeline.core.withheld import withhold
 from pipeline.drill.drilling import Row
 from pipeline.notify.delivery import Delivery
+from pipeline.replaying import Replay
 from pipeline.sandbox.article import Article
 from pipeline.sandbox.server import NoteSandbox
+from pipeline.serving import _echo
 from pipeline_tests.dagster_parts import (
     BLOG,
     COOKIE,
@@ -64,6 +69,7 @@ NOWHERE = "http://127.0.0.1:9"
         (("2026-04-04T12", "--lower", "n1"), "captured nothing at 2026-04-04T12"),
         (("noon", "--accept"), "Take one of the keys of `hours` in `ratchet status SOURCE --json`."),
         (("2026-04-04T12", "--accept"), "captured nothing at 2026-04-04T12"),
+        (("2026-04-04T12", "--accept"), f"No hour of {BLOG} is refused: ratchet status {BLOG}"),
     ],
 )
 def test_a_correction_that_cannot_be_is_refused_before_dagster_is_imported(
@@ -353,3 +359,19 @@ def ends(monkeypatch: pytest.MonkeyPatch, fault: BaseException) -> int:
         signal.signal(signal.SIGTERM, before)
     assert isinstance(caught.value.code, int)
     return caught.value.code
+
+
+def test_a_port_that_is_taken_is_told_before_anything_is_replayed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Replay, "of_recording", lambda *_: pytest.fail("the recording was looked at first"))
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        result = CliRunner().invoke(dev_command, ["--replay", "--port", port])
+    assert isinstance(result.exception, ConfigError)
+    assert f"Port {port} of 127.0.0.1 cannot be opened" in result.exception.what
+
+
+def test_the_log_of_dagster_has_no_colours_where_no_terminal_is(capsys: pytest.CaptureFixture[str]) -> None:
+    _echo(["\x1b[32m2026-11-26\x1b[0m - dagster - INFO\n"])
+    assert capsys.readouterr().out == "2026-11-26 - dagster - INFO\n"

@@ -7,7 +7,7 @@ The latest decision on a capture counts, so each can be taken back by another.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -21,6 +21,7 @@ from pipeline.core.ledger import corrections
 from pipeline.core.lineage import read_lineage
 from pipeline.core.model import Source
 from pipeline.core.records import Action, Correction
+from pipeline.core.text import listed
 from pipeline.core.validation.decreases import fallen_items
 from pipeline.core.verdicts import OVERRULABLE
 
@@ -102,7 +103,7 @@ def _chosen(lake: SourceLake, hour: Hour, choice: Choice) -> CaptureRef:
         if not accepted:
             raise ConfigError(
                 f"{lake.name} has no accepted snapshot at {hour.key}.",
-                f"See its hours: ratchet status {lake.name}",
+                _those(lake, "accepted", lake.accepted_hours()),
             )
         return CaptureRef(hour, read_lineage(lake.path(VALIDATED, hour)).capture)
     if accepted:
@@ -114,13 +115,21 @@ def _chosen(lake: SourceLake, hour: Hour, choice: Choice) -> CaptureRef:
     if not refused:
         raise ConfigError(
             f"{lake.name} captured nothing at {hour.key}: it is a gap.",
-            f"See its hours: ratchet status {lake.name}",
+            _those(lake, "refused", {capture.hour for capture in lake.refused()} - set(lake.accepted_hours())),
         )
     if choice.captured_at is not None:
         return _captured_at(lake, refused, choice.captured_at)
     # A capture that the owner rejected is taken back by name of the decision, the newest one else.
     rejected = {d.capture for d in corrections(lake) if d.action == "reject"}
     return next((c for c in reversed(refused) if c.name in rejected), refused[-1])
+
+
+def _those(lake: SourceLake, state: str, hours: Collection[Hour]) -> str:
+    """The hours that can be decided on, the latest first."""
+    if not hours:
+        return f"No hour of {lake.name} is {state}: ratchet status {lake.name}"
+    latest = [hour.key for hour in sorted(hours, reverse=True)[:_NAMED]]
+    return f"Those that are {state}: {listed(latest, len(hours))}"
 
 
 def _captured_at(lake: SourceLake, refused: Sequence[CaptureRef], moment: str) -> CaptureRef:

@@ -289,3 +289,15 @@ def test_the_evidence_of_a_refusal_stays_after_it_was_overruled(account: Account
     account.correct(1, "accept")
     assert account.files("raw", "quarantine") == evidence
     assert quarantined(account.lake, read_ledger(account.lake, account.source, at(3))) == []
+
+
+def test_of_an_hour_without_anything_to_correct_those_that_have_it_are_named(account: Account) -> None:
+    account.tell(0, rows(a=100))
+    for hours in (2, 3):
+        account.tell(hours, rows(a=1))
+    with pytest.raises(ConfigError) as gap:
+        account.correct(1, "accept")
+    assert gap.value.next_step == f"Those that are refused: {hour(3).key}, {hour(2).key}"
+    with pytest.raises(ConfigError) as refused:
+        account.correct(2, "reject")
+    assert refused.value.next_step == f"Those that are accepted: {hour(0).key}"
