@@ -27,6 +27,8 @@ from pipeline.core.ledger import Ledger, read_ledger
 from pipeline.core.model import Source
 from pipeline.core.project import Project
 from pipeline.core.signals.series import Measured, measured_since
+from pipeline.core.sources import sound_sources
+from pipeline.core.text import counted
 from pipeline.site import payload, quality, words
 from pipeline.site.rendering import embedded, render
 
@@ -130,7 +132,7 @@ def build_index(project: Project) -> Path:
         page_name=page_name,
         windows=words.WINDOW_WORDS.values(),
         timezone=timezone,
-        summary=_index_summary(cards),
+        summary=_index_summary([card.name for card in cards], [source.name for source in sound_sources(project)[0]]),
     )
     page = site_folder(project) / "index.html"
     _replace(page, content)
@@ -145,9 +147,12 @@ def _read_card(path: Path) -> _Card | None:
         return None
 
 
-def _index_summary(cards: Iterable[_Card]) -> str:
-    count = len(list(cards))
-    return f"{count} source{'' if count == 1 else 's'}." if count else "No source has an accepted hour yet."
+def _index_summary(shown: Sequence[str], known: Iterable[str]) -> str:
+    if not shown:
+        return "No source has an accepted hour yet."
+    without = [name for name in known if name not in shown]
+    more = f" Without a page, since they have no accepted hour yet: {', '.join(without)}." if without else ""
+    return f"{counted(len(shown), 'source')}.{more}"
 
 
 def _card(story: Story) -> _Card:

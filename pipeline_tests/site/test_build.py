@@ -20,6 +20,7 @@ from pipeline.site.build import LARGEST, Story, build_index, build_site, source_
 from pipeline_tests.core.account import Account, a_source, row
 from pipeline_tests.core.history_of import grown, together, watched
 from pipeline_tests.core.snapshots import at
+from pipeline_tests.dagster_parts import COOKIE_VARIABLE, write_source
 
 from .pages import TITLES, a_year, made_site
 
@@ -129,6 +130,16 @@ def test_the_page_over_all_stands_without_any_source_and_beside_a_broken_card(tm
     card.parent.mkdir(parents=True)
     card.write_text("{}")
     assert "No source has an accepted hour yet." in build_index(project).read_text()
+
+
+def test_the_page_over_all_names_the_sources_that_have_no_page_yet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(COOKIE_VARIABLE, "planted")
+    project, _ = made_site(tmp_path)
+    for name in ("blog", "new"):
+        write_source(project, name, "http://127.0.0.1:9")
+    assert "1 source. Without a page, since they have no accepted hour yet: new." in build_index(project).read_text()
 
 
 def test_a_source_without_an_accepted_hour_has_no_page(tmp_path: Path) -> None:

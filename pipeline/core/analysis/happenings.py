@@ -18,8 +18,9 @@ from pipeline.core.analysis.marks import marks
 from pipeline.core.analysis.watched import ABSENT, CARRIED, MISSING, Watched
 from pipeline.core.crossings import crossing_words
 from pipeline.core.hours import Hour
-from pipeline.core.lake import SourceLake
+from pipeline.core.lake import CaptureRef, SourceLake
 from pipeline.core.ledger import corrections
+from pipeline.core.records import Correction, Quarantine, decode
 
 
 class Kind(StrEnum):
@@ -86,8 +87,17 @@ def _listed(watched: Watched) -> Iterator[Happening]:
 
 def _owners_words(lake: SourceLake) -> Iterator[Happening]:
     for decision in corrections(lake):
-        words = f"{decision.hour} {decision.words}: {decision.reason}"
+        words = f"{decision.hour} {decision.words}: {decision.reason}{_overruled(lake, decision)}"
         item_id = decision.items[0] if len(decision.items) == 1 else None
         yield Happening(Hour.parse(decision.hour).start, Kind.CORRECTED, item_id, words)
     for mark in marks(lake):
         yield Happening(mark.at, Kind.MARK, mark.item_id, f"{mark.text} ({mark.by})")
+
+
+def _overruled(lake: SourceLake, decision: Correction) -> str:
+    """What the checks had said of a capture that the owner took as true: the hour itself is a sound one now."""
+    record = lake.quarantine(CaptureRef(Hour.parse(decision.hour), decision.capture))
+    if decision.action == "reject" or not record.exists():
+        return ""
+    refused = decode(record, Quarantine)
+    return f". It had been refused by {', '.join(refused.failed)}: {refused.reason}"

@@ -171,11 +171,12 @@ function charts(box, part, shown, happened, options) {
   };
   const left = axis({ size: LEFT, values: ticks, space: 34 });
 
-  function inPlot(self, paint) {
+  // `beside`: as far as a sign may reach over the sides, so that one of the first or last moment is whole.
+  function inPlot(self, paint, beside = 0) {
     const ctx = self.ctx;
     ctx.save();
     ctx.beginPath();
-    ctx.rect(self.bbox.left, self.bbox.top - 6 * ratio(), self.bbox.width, self.bbox.height + 12 * ratio());
+    ctx.rect(self.bbox.left - beside, self.bbox.top - 6 * ratio(), self.bbox.width + 2 * beside, self.bbox.height + 12 * ratio());
     ctx.clip();
     paint(ctx);
     ctx.restore();
@@ -211,7 +212,7 @@ function charts(box, part, shown, happened, options) {
         if (value === null) continue;
         stamp(ctx, "crossed", self.valToPos(h.t, "x", true), self.valToPos(value, "y", true), (narrow ? 3.5 : 4.5) * ratio());
       }
-    });
+    }, 6 * ratio());
   }
 
   function drawRate(self) {
@@ -263,14 +264,16 @@ function charts(box, part, shown, happened, options) {
         }
         t = end;
       }
-      t = part.hours.first;
+    });
+    inPlot(self, () => {
+      let t = part.hours.first;
       for (let n = 0; n < part.hours.runs.length; n += 2) {
         const hours = part.hours.runs[n + 1];
         if (part.hours.runs[n] === 1) stamp(ctx, "quarantined", self.valToPos(t + hours * HOUR / 2, "x", true), strip, 4.5 * r);
         t += hours * HOUR;
       }
       for (const h of happened) stamp(ctx, h.k, self.valToPos(h.t, "x", true), top + 11 * r, (narrow ? 3.5 : 4.5) * r);
-    });
+    }, 6 * r);
   }
 
   add(`${shown.counter}, as counted`, options.height || (narrow ? 190 : 240), [

@@ -51,8 +51,9 @@ function sourcePage(part) {
     const first = at[0], last = at[at.length - 1];
     let peak = null;
     shown.rate.forEach((rate, n) => { if (rate !== null && (peak === null || rate > shown.rate[peak])) peak = n; });
-    let words = `${number.format(shown.total[first])} ${shown.counter} on ${date(shown.x[first])}, ` +
-      `${number.format(shown.total[last])} on ${date(shown.x[last])}.`;
+    const told = date(shown.x[first]) === date(shown.x[last]) ? time : date;  // of one day the times tell the two apart
+    let words = `${number.format(shown.total[first])} ${shown.counter} on ${told(shown.x[first])}, ` +
+      `${number.format(shown.total[last])} on ${told(shown.x[last])}.`;
     if (peak !== null) words += ` Fastest: ${decimal.format(shown.rate[peak])} an hour before ${time(shown.x[peak])}.`;
     const count = (kind) => happened.filter((h) => h.k === kind).length;
     const crossed = count("crossed");
