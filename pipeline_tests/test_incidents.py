@@ -220,7 +220,18 @@ def test_status_shows_the_open_incident_with_what_to_type_and_the_credential_tha
     look(blog, MOMENT)
     shown = ratchet("status", "blog", COLUMNS="80").stdout
     lines = shown.splitlines()
-    assert lines[0].split() == ["source", "last", "24", "hours", "observed", "quarantined", "gaps", "last", "accepted"]
+    assert lines[0].split() == [
+        "source",
+        "its",
+        "last",
+        "24",
+        "hours",
+        "observed",
+        "quarantined",
+        "gaps",
+        "last",
+        "accepted",
+    ]
     assert "OPEN session expired since 2026-04-04 12:17 turned away" in " ".join(shown.split())
     assert "Then run: ratchet collect blog" in shown
     assert max(map(len, lines[:5])) <= 80

@@ -17,10 +17,7 @@ if TYPE_CHECKING:
     from pipeline.core.trial import Trial
 
 _NONE = " (Enter for none)"
-_RELOAD = (
-    "A Dagster that runs already knows nothing of a new or changed source until you press"
-    " Reload definitions in its UI (Deployment, the code location)."
-)
+_RELOAD = "A Dagster that runs already learns of it by Reload definitions in its UI (Deployment, the code location)."
 _SHOWN = 5
 _LONGEST_ID = 300
 _MOST_COLUMNS = 6
@@ -138,8 +135,7 @@ def _kind(kind: str | None) -> str:
     from pipeline.platforms import KINDS
 
     if kind is None:
-        choice: str = _prompt("Platform", "--platform KIND", type=click.Choice(sorted(KINDS)))
-        return choice
+        return str(_prompt("Platform", "--platform KIND", type=click.Choice(sorted(KINDS))))
     if kind not in KINDS:
         raise ConfigError(f"There is no platform '{kind}'.", f"Use one of {', '.join(sorted(KINDS))}.")
     return kind
@@ -171,15 +167,13 @@ def _name(defs: Path, proposed: str) -> str:
         return name
 
     words = "A name for the source (small letters, digits, _)"
-    name: str = _prompt(words, "--name NAME", default=proposed, value_proc=possible)
-    return name
+    return str(_prompt(words, "--name NAME", default=proposed, value_proc=possible))
 
 
 def _answer(question: Question) -> str:
     words = question.words + (_NONE if question.default == "" else "")
     given = f"--set {question.key}=VALUE"
-    answer: str = _prompt(words, given, default=question.default, show_default=bool(question.default))
-    return answer
+    return str(_prompt(words, given, default=question.default, show_default=bool(question.default)))
 
 
 def _prompt(words: str, option: str, **how: Any) -> Any:
