@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Iterator
 from functools import reduce
 from pathlib import Path
@@ -103,3 +104,10 @@ def test_every_test_that_stands_for_a_defence_exists() -> None:
         text = (ROOT / "pipeline_tests" / file).read_text(encoding="utf-8") if file else text
         assert not name or f"\ndef {name}(" in text, name
     assert len(named) > 40
+
+
+def test_every_dependency_has_its_reason() -> None:
+    named = re.findall(r"^\| ([a-z][^|]+)\|", (ROOT / "docs" / "decisions.md").read_text(), re.MULTILINE)
+    libraries = {word.partition(" ")[0] for row in named for word in re.split(r", ", row)}
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    assert {re.split(r"[\[=>]", each)[0] for each in declared} - libraries == set()
