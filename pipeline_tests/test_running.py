@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import atexit
 import subprocess
 import sys
 from contextlib import ExitStack
 from pathlib import Path
 
+import dagster as dg
 import pytest
+
+from pipeline.core.project import Project
+from pipeline.running import dagster_instance
 
 PROCESSES = 3
 OPENS_THE_INSTANCE = """
@@ -36,3 +41,17 @@ def test_processes_that_make_the_instance_at_the_same_moment_all_get_it(
         said = [each.communicate(timeout=120) for each in started]
     assert [each.returncode for each in started] == [0] * PROCESSES, said
     assert [out for out, _ in said] == ["0\n"] * PROCESSES
+
+
+def test_a_process_that_stays_keeps_nothing_of_the_instances_it_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Dagster's server for code opens one for each tick."""
+    monkeypatch.setenv("RATCHET_DATA", str(tmp_path))
+    with dagster_instance(Project.here()):
+        pass
+    kept = atexit._ncallbacks()
+    for _ in range(3):
+        with dg.DagsterInstance.get():
+            pass
+    assert atexit._ncallbacks() == kept

@@ -29,7 +29,7 @@ from dagster._scheduler.scheduler import ScheduleIterationTimes, launch_schedule
 
 from pipeline.core.project import ROOT, Project
 from pipeline.core.sources import find_source
-from pipeline.running import dagster_instance, prepare_dagster_home
+from pipeline.running import prepare_dagster_home
 from pipeline_tests.live_stack import free_port, until
 from pipeline_tests.soak.clock import DrivenClock
 from pipeline_tests.soak.platforms import ATTEMPT_MINUTE, COOKIE, FIRST, serve
@@ -126,7 +126,8 @@ def made_week(folder: Path, sources: int, workers: int) -> Iterator[Week]:
         settings.write_text(settings.read_text() + "\n" + yaml.safe_dump({"run_launcher": _LAUNCHER}))
         port = free_port()
         target = GrpcServerTarget(host=_HOST, port=port, socket=None, location_name="pipeline")
-        with dagster_instance(project) as instance, _code_server(port, logs / "code.log") as code:
+        # As the daemon opens it, which has nothing of Ratchet in its process.
+        with DagsterInstance.get() as instance, _code_server(port, logs / "code.log") as code:
             started = Workers.started(workers, logs)
             processes = {"scheduler and queue": os.getpid(), "code server": code}
             processes |= {f"worker {number}": p.pid or 0 for number, p in enumerate(started.processes)}
