@@ -169,7 +169,7 @@ def speaking(report: Report, text: str) -> Report:
     [crossing], [mover] = report.crossings, report.top_movers
     return msgspec.structs.replace(
         report,
-        crossings=(replace(crossing, title=text), replace(crossing, title=None, item_id=text, rule=text)),
+        crossings=(replace(crossing, title=text), replace(crossing, title=None, item_id=text)),
         top_movers=(msgspec.structs.replace(mover, title=text), msgspec.structs.replace(mover, title="", item_id=text)),
         warnings=(text,),
         revisions=(Revision(text, None, "views", date(2026, 11, 1), 1, 2),),
