@@ -73,8 +73,9 @@ def _test(project: Project, address: str, names: list[str]) -> list[str]:
 
 def _explain(failed: list[str]) -> None:
     from pipeline.core.errors import ChannelFault
+    from pipeline.core.text import counted
 
     raise ChannelFault(
-        f"{len(failed)} channel{'' if len(failed) == 1 else 's'} did not take the test: {', '.join(failed)}.",
+        f"{counted(len(failed), 'channel')} did not take the test: {', '.join(failed)}.",
         "Compare its address in .env with the form that https://appriseit.com/services/ gives for the service.",
     )

@@ -105,8 +105,9 @@ def command(
 
 
 def _stretch(export: Export) -> str:
-    count = len(export.hours)
-    return f"{count:,} hour{'' if count == 1 else 's'} from {export.hours[0]} to {export.hours[-1]}"
+    from pipeline.core.text import counted
+
+    return f"{counted(len(export.hours), 'hour')} from {export.hours[0]} to {export.hours[-1]}"
 
 
 def _names(counters: str) -> list[str]:

@@ -66,6 +66,7 @@ def command(source: str, file: Path, kind: str | None, zone: ZoneInfo | None, it
     from pipeline.core.history_files.reading import read_past
     from pipeline.core.project import Project
     from pipeline.core.sources import find_source
+    from pipeline.core.text import counted
     from pipeline.importing import Import
 
     project, console = Project.here(), Console()
@@ -81,7 +82,7 @@ def command(source: str, file: Path, kind: str | None, zone: ZoneInfo | None, it
             in_lake = _timed(lambda: _put_into_lake(console, work))
             told: list[int] = []
             telling = _timed(lambda: told.append(work.tell(project)))
-            hours = f"{told[0]:,} hour{'' if told[0] == 1 else 's'}"
+            hours = counted(told[0], "hour")
             console.print(f"Checks and lake: {in_lake:,.1f} s. Telling Dagster of {hours}: {telling:,.1f} s.")
         result = work.result()
         fallen = sorted(stood - set(lake.accepted_hours()))

@@ -232,9 +232,10 @@ def _require_channels(project: Project, source: Source) -> None:
 
 
 def _good(source: Source, verdict: str) -> str:
+    from pipeline.core.text import counted
+
     counters = ", ".join(source.counter_names)
-    rules = f"{len(source.rules)} rule{'' if len(source.rules) == 1 else 's'}"
-    return f"{source.name}: {verdict}. {source.platform.kind}: {counters}; {rules}."
+    return f"{source.name}: {verdict}. {source.platform.kind}: {counters}; {counted(len(source.rules), 'rule')}."
 
 
 def _try(source: Source) -> Trial:
@@ -262,10 +263,9 @@ def _show(source: Source, trial: Trial) -> None:
     from rich.table import Column, Table
 
     from pipeline.core.errors import Refused
-    from pipeline.core.text import legible
+    from pipeline.core.text import counted, legible
 
-    requests = f"{trial.requests} request{'' if trial.requests == 1 else 's'}"
-    items = f"{len(trial.items)} item{'' if len(trial.items) == 1 else 's'}"
+    requests = counted(trial.requests, "request")
     if trial.problems:
         raise Refused(
             f"{source.name} answered {requests} with what would be refused. {' '.join(trial.problems)}",
@@ -283,7 +283,7 @@ def _show(source: Source, trial: Trial) -> None:
         table.add_row(*map(escape, [legible(item["item_id"], _LONGEST_ID), *words]))
     console = Console()
     more = f"; the first {_SHOWN} are" if len(trial.items) > _SHOWN else ":"
-    console.print(f"\n{items} in {requests}{more}")
+    console.print(f"\n{counted(len(trial.items), 'item')} in {requests}{more}")
     console.print(table)
     notices = [finding.reason for finding in trial.findings if finding.failing]
     if not trial.items:

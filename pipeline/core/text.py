@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 from datetime import timedelta
 from urllib.parse import urlsplit
 
@@ -79,8 +79,13 @@ def duration(span: timedelta) -> str:
 
 def listed(first: Sequence[str], total: int) -> str:
     """``a, b and 3 more``: the first of ``total`` names."""
+    return " ".join([", ".join(first), *unlisted(first, total)])
+
+
+def unlisted(first: Sized, total: int) -> list[str]:
+    """``and 3 more``, where ``first`` are not all of ``total``: the last of its lines."""
     more = total - len(first)
-    return ", ".join(first) + (f" and {more:,} more" if more > 0 else "")
+    return [f"and {more:,} more"] if more > 0 else []
 
 
 def _one_line(text: str, limit: int) -> str:

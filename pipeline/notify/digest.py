@@ -22,7 +22,7 @@ from pipeline.core.hours import Hour
 from pipeline.core.lake import SourceLake
 from pipeline.core.ledger import read_ledger
 from pipeline.core.model import HourState, Period, Source
-from pipeline.core.text import link, plain
+from pipeline.core.text import counted, link, listed, plain
 from pipeline.notify.channels import deliver_patiently
 from pipeline.notify.delivery import Channel, Delivery, receipt_key
 from pipeline.notify.sending import HOURS_WORTH_TELLING, all_sent
@@ -166,14 +166,13 @@ def _movers(watched: Watched, counter: str, window: str) -> Iterator[str]:
 def _published(lately: Sequence[Happening]) -> Iterator[str]:
     titles = [f"“{plain(h.words, 80)}”" for h in lately if h.kind is Kind.PUBLISHED]
     if titles:
-        more = f" and {len(titles) - MOST_PUBLISHED} more" if len(titles) > MOST_PUBLISHED else ""
-        yield f"Published: {', '.join(titles[:MOST_PUBLISHED])}{more}."
+        yield f"Published: {listed(titles[:MOST_PUBLISHED], len(titles))}."
 
 
 def _crossed(lately: Sequence[Happening]) -> Iterator[str]:
     items = {h.item_id for h in lately if h.kind is Kind.CROSSED}
     if items:
-        yield f"{len(items):,} {'item' if len(items) == 1 else 'items'} passed a mark."
+        yield f"{counted(len(items), 'item')} passed a mark."
 
 
 def _spikes(found: Sequence[Spike], counter: str, stretch: Stretch) -> Iterator[str]:

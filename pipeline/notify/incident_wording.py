@@ -14,7 +14,7 @@ from textwrap import shorten
 from pipeline.core.incidents.book import Incident, Over
 from pipeline.core.incidents.troubles import BLOCKING
 from pipeline.core.model import Cause, Source
-from pipeline.core.text import duration, plain
+from pipeline.core.text import counted, duration, plain, unlisted
 from pipeline.notify.wording import Message, Tone
 
 MAX_SUBJECTS = 12
@@ -133,8 +133,6 @@ def _one(told: Told, now: datetime) -> list[str]:
 
 def _many(told: Sequence[Told], now: datetime) -> list[str]:
     lines = [f"- {each.incident.subject}: {plain(each.incident.what, 90)}" for each in told[:MAX_SUBJECTS]]
-    if len(told) > MAX_SUBJECTS:
-        lines.append(f"and {len(told) - MAX_SUBJECTS} more")
     earliest = min((each.incident for each in told), key=lambda incident: incident.since)
     owners = sorted({_one_line(each.source.owner) for each in told if each.source and each.source.owner})
     return [
@@ -143,6 +141,7 @@ def _many(told: Sequence[Told], now: datetime) -> list[str]:
         f"Next, as for {told[0].incident.subject}: {told[0].incident.next_step}",
         *([f"Owner: {_one_line(', '.join(owners))}"] if owners else []),
         *lines,
+        *unlisted(lines, len(told)),
     ]
 
 
@@ -152,8 +151,7 @@ def _ending(told: Sequence[Told]) -> list[str]:
         if each.over is not None:
             prefix = f"- {plain(each.incident.subject)}: " if len(told) > 1 else ""
             lines.append(prefix + _end_words(each.incident, each.over))
-    if len(told) > MAX_SUBJECTS:
-        lines.append(f"and {len(told) - MAX_SUBJECTS} more")
+    lines += unlisted(told[:MAX_SUBJECTS], len(told))
     return [*lines, "There is nothing to do." if len(told) > 1 else f"It was: {plain(told[0].incident.what, 200)}"]
 
 
@@ -168,7 +166,7 @@ def _end_words(incident: Incident, over: Over) -> str:
         words = f"{plain(over.decided, _MAX_OWN)}: {plain(over.reason, _MAX_OWN)}"
         return f"The capture of {incident.since:%Y-%m-%d %H:%M} UTC was {words}"
     lost = over.gaps + over.quarantined
-    words = "no hour was lost" if not lost else f"{lost} hour{'' if lost == 1 else 's'} lost"
+    words = "no hour was lost" if not lost else f"{counted(lost, 'hour')} lost"
     if over.quarantined:
         words += f", {over.quarantined} of them refused and kept in quarantine"
     return f"{_AGAIN.get(incident.cause, 'Captures are accepted again')} after {span}; {words}."

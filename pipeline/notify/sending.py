@@ -29,6 +29,7 @@ from pipeline.core.lake import REPORT, VALIDATED, CaptureRef, SourceLake
 from pipeline.core.lineage import read_lineage
 from pipeline.core.model import Origin, RuleKind, Source
 from pipeline.core.records import Receipt, Report, decode
+from pipeline.core.text import counted
 from pipeline.notify.channels import deliver_patiently
 from pipeline.notify.delivery import Channel, Delivery, receipt_key
 from pipeline.notify.picture import DAYS, crossings_picture
@@ -110,7 +111,7 @@ def all_sent(what: str, deliveries: list[Delivery]) -> list[Delivery]:
     counts = Counter(delivery.channel for delivery in failed)
     raise ChannelFault(
         " ".join(
-            f"{count} {'message' if count == 1 else 'messages'} of {what} did not reach {channel}: {details[channel]}"
+            f"{counted(count, 'message')} of {what} did not reach {channel}: {details[channel]}"
             for channel, count in counts.items()
         ),
         "All other messages and channels were tried. Check the address of the channel in .env; "

@@ -17,7 +17,7 @@ from pipeline.core.analysis.gains import Gain
 from pipeline.core.crossings import crossing_words
 from pipeline.core.hours import parse_time
 from pipeline.core.model import Crossing
-from pipeline.core.text import duration, link, plain
+from pipeline.core.text import counted, duration, link, plain, unlisted
 
 MAX_LINES = 10
 MAX_TITLE = 240
@@ -62,8 +62,7 @@ def crossings_message(report: Mapping[str, Any], lately: Lately | None = None) -
     for crossing in sorted(crossings, key=lambda crossing: -crossing["threshold"]):
         items.setdefault(crossing["item_id"], []).append(crossing)
     lines = _fitting([_item_line(of_item, lately or {}) for of_item in items.values()])
-    if len(lines) < len(items):
-        lines.append(f"and {len(items) - len(lines)} more")
+    lines += unlisted(lines, len(items))
     movement = _movement_line(report)
     if movement:
         lines.append(movement)
@@ -83,9 +82,8 @@ def crossing_name(crossing: Mapping[str, Any]) -> str:
 
 def _headline(report: Mapping[str, Any], items: int) -> str:
     label = "SIMULATED " if report["simulated"] else ""
-    noun = "item" if items == 1 else "items"
     seen = f"{parse_time(report['captured_at']):%Y-%m-%d %H:%M} UTC"
-    return f"{label}{plain(report['source'])}: {items} {noun} passed a mark (seen {seen})"
+    return f"{label}{plain(report['source'])}: {counted(items, 'item')} passed a mark (seen {seen})"
 
 
 def _fitting(lines: Sequence[str]) -> list[str]:

@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from pipeline.core.signals.drift import Drift, drifts
 from pipeline.core.signals.series import WINDOW_HOURS, Kind, Measured, Name
+from pipeline.core.text import counted
 
 DAYS = 30
 _WINDOW = timedelta(hours=WINDOW_HOURS)
@@ -53,7 +54,7 @@ def _drifted(captures: Sequence[Measured]) -> Iterator[Drift]:
 
 
 def _sentences(captures: Sequence[Measured], drifted: Sequence[Drift], quiet: int) -> list[str]:
-    count = f"{len(captures):,} capture{'' if len(captures) == 1 else 's'}"
+    count = counted(len(captures), "capture")
     words = f"{count} measured in the last {DAYS} days. {quiet} of the signals were zero throughout and are not drawn."
     named = f"{len(drifted)} drifted in the last seven days." if drifted else "Nothing drifted in the last seven days."
     return [f"{words} {named}"]

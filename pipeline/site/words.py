@@ -215,8 +215,7 @@ def week(found: Slots) -> dict[str, Any]:
 
 
 def _cell(slot: Slot) -> dict[str, str]:
-    hours = f"{slot.hours} observed hour{'' if slot.hours == 1 else 's'}"
-    title = f"{WEEKDAYS[slot.weekday]} {slot.hour}:00, {hours}"
+    title = f"{WEEKDAYS[slot.weekday]} {slot.hour}:00, {counted(slot.hours, 'observed hour')}"
     if slot.ratio is None:
         return {"style": "none", "title": f"{title}: too few", "words": ""}
     style = sum(slot.ratio >= bound for bound in (0.6, 0.9, 1.1, 1.5))

@@ -15,6 +15,7 @@ from pipeline.core.lineage import read_lineage, standing_capture
 from pipeline.core.model import Cause, Origin, Source
 from pipeline.core.observe import outside
 from pipeline.core.records import Quarantine, decode
+from pipeline.core.text import unlisted
 from pipeline.core.verdicts import REJECTED, refusal_advice
 
 SETTLING = timedelta(minutes=5)
@@ -123,7 +124,7 @@ def _refused(lake: SourceLake, source: Source) -> Trouble | None:
         advice,
         detail=first,
         at=capture.captured_at,
-        rows=(*rows[:ROWS_TOLD], *([f"and {len(rows) - ROWS_TOLD} more"] if len(rows) > ROWS_TOLD else [])),
+        rows=(*rows[:ROWS_TOLD], *unlisted(rows[:ROWS_TOLD], len(rows))),
     )
 
 
