@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,6 @@ if TYPE_CHECKING:
     from pipeline.core.lake import SourceLake
     from pipeline.core.model import Source
 
-_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 _MARKS = {"observed": "[green]●[/]", "quarantined": "[red]✗[/]", "unfinished": "[yellow]◐[/]", "gap": "[dim]·[/]"}
 _STRIP_HOURS = 24
 _REJECTED = "rejected_by_owner"
@@ -25,10 +23,12 @@ class _Age(click.ParamType[timedelta]):
     name = "age"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
-        found = re.fullmatch(r"(\d+)([mhd])", str(value))
-        if found is None:
+        from pipeline.core.hours import parse_span
+
+        try:
+            return parse_span(str(value))
+        except ValueError:
             self.fail(f"'{value}' is not an age; write it as 90m, 2h or 1d", param, ctx)
-        return timedelta(**{_UNITS[found[2]]: int(found[1])})
 
 
 @click.command()

@@ -1,4 +1,4 @@
-"""The clock hour: the unit of the lake, the ledger and Dagster's partitions.
+"""The clock hour: the unit of the lake, the ledger and Dagster's partitions. How times and durations are written.
 
 An hour is written ``2026-11-22T14`` in file names and on the command line and
 ``2026-11-22-14:00`` as Dagster's partition key. All hours are UTC.
@@ -15,6 +15,10 @@ from functools import lru_cache
 _SPELLED = re.compile(r"(\d{4}-\d\d-\d\d)(?:T(?=\d\d$)|-(?=\d\d:00$))(\d\d)(?::00)?", re.ASCII)
 _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _ONE_HOUR = timedelta(hours=1)
+_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
+
+SPAN = r"(\d+)\s*([mhd])"
+"""How a duration is written in YAML and on the command line, as a regular expression."""
 
 KEY_LENGTH = len("2026-11-22T14")
 """Of an hour's key, with which the names of all its files begin."""
@@ -103,3 +107,18 @@ def parse_time(text: str) -> datetime:
     if moment.tzinfo is None:
         raise ValueError(f"'{text}' has no offset from UTC; write it as 2026-11-22T14:17:00Z")
     return moment.astimezone(UTC)
+
+
+def parse_span(text: str) -> timedelta:
+    """Read ``90m``, ``2h`` or ``1d``. Raises ValueError for anything else."""
+    found = re.fullmatch(SPAN, text)
+    if found is None:
+        raise ValueError("a duration is written 90m, 2h or 1d")
+    if len(text) > len("9999999d"):
+        raise ValueError("no duration is that long")
+    return timedelta(**{_UNITS[found[2]]: int(found[1])})
+
+
+def microseconds(moment: datetime) -> int:
+    """Since 1970, without a rounding of floats."""
+    return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)

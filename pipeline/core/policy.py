@@ -1,9 +1,12 @@
-"""How a counter is allowed to move: the words that platforms, YAML and checks share."""
+"""How a counter is allowed to move, and how far: the words that platforms, YAML and checks share."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+
+LARGEST = 2**63 - 1
+"""What a counter can hold."""
 
 
 class Trend(StrEnum):

@@ -25,15 +25,13 @@ from pydantic import (
 )
 
 from pipeline.core.counter_spec import TOLERANCE_IN_FULL, CounterSpec
-from pipeline.core.hours import Hour
+from pipeline.core.hours import SPAN, Hour, parse_span
 from pipeline.core.model import Bounds, Period, Rule, RuleKind, Source
 from pipeline.core.policy import Trend
 
 NAME = r"^[a-z][a-z0-9_]*$"
 """How a source is called. A folder of the lake is called as it is."""
 _SECONDS = {"minute": 60, "hour": 3600}
-_DURATION = re.compile(r"(\d+)\s*([mhd])")
-_LONGEST_DURATION = len("9999999d")
 
 
 class _Strict(BaseModel, extra="forbid", allow_inf_nan=False):
@@ -86,7 +84,7 @@ class RuleSpec(_Strict):
     gained: float | str | None = Field(default=None, description="a number, or a share such as 10%")
     above: float | None = None
     below: float | None = None
-    cooldown: str | None = Field(default=None, pattern=rf"^{_DURATION.pattern}$", description="30m, 6h, 2d")
+    cooldown: str | None = Field(default=None, pattern=rf"^{SPAN}$", description="30m, 6h, 2d")
 
     @property
     def kind(self) -> RuleKind:
@@ -107,7 +105,7 @@ class RuleSpec(_Strict):
             per_seconds=_SECONDS[self.per],
             rearm_below=self.rearm_below,
             share=share,
-            cooldown=_duration(self.cooldown),
+            cooldown=parse_span(self.cooldown) if self.cooldown else timedelta(0),
         )
 
     @model_validator(mode="after")
@@ -126,8 +124,8 @@ class RuleSpec(_Strict):
     @field_validator("cooldown")
     @classmethod
     def _short_enough(cls, cooldown: str | None) -> str | None:
-        if cooldown is not None and len(cooldown) > _LONGEST_DURATION:
-            raise ValueError("no cooldown is that long")
+        if cooldown is not None:
+            parse_span(cooldown)
         return cooldown
 
     @field_validator("gained", mode="before")
@@ -145,13 +143,6 @@ class RuleSpec(_Strict):
         if gained is not None and float(str(gained).rstrip("%")) <= 0:
             raise ValueError("gained is more than 0, or the rule would fire for items that gained nothing")
         return gained
-
-
-def _duration(text: str | None) -> timedelta:
-    found = _DURATION.fullmatch(text or "")
-    return (
-        timedelta(**{{"m": "minutes", "h": "hours", "d": "days"}[found[2]]: int(found[1])}) if found else timedelta(0)
-    )
 
 
 class BoundsSpec(_Strict):

@@ -24,13 +24,13 @@ import pandas as pd
 import pyarrow as pa
 
 from pipeline.core.listing import CLOCK_SKEW, Listing, series
+from pipeline.core.policy import LARGEST
 
 KEPT_DAYS = 31
 """How far back a window may reach, the day of the capture included. Days are those of UTC."""
 _DAY = pa.struct([("day", pa.date32()), ("highest", pa.int64()), ("told", pa.int64())])
 DAYS_TYPE = pa.list_(pa.field("element", _DAY))
 """What is known of each day: the highest number that was told, which counts, and the one told last."""
-_LARGEST = 2**63 - 1
 
 Days = dict[date, tuple[int, int]]
 """For each day the highest number told and the one told last."""
@@ -107,7 +107,7 @@ def _folded(told: Any, total: int, known: Days, today: date) -> tuple[int | Malf
         highest = days[day][0] if day in days else 0
         total += max(0, number - highest)
         days[day] = max(number, highest), number
-    if total > _LARGEST:
+    if total > LARGEST:
         return MalformedWindow(told, "adds up to more than a counter can hold"), None
     return total, days
 
@@ -119,7 +119,7 @@ def _problem(told: Any, today: date) -> str | None:
     days, numbers = [day for day, _ in told], [number for _, number in told]
     if not all(isinstance(day, date) and not isinstance(day, datetime) for day in days):
         return "is told for a day that is none"
-    if not all(isinstance(number, int) and not isinstance(number, bool) and number <= _LARGEST for number in numbers):
+    if not all(isinstance(number, int) and not isinstance(number, bool) and number <= LARGEST for number in numbers):
         return "of a day is not a whole number"
     if any(number < 0 for number in numbers):
         return "of a day is negative"

@@ -16,9 +16,9 @@ from zoneinfo import ZoneInfo
 from pipeline.core.analysis.gains import Gain, standings, total_gain
 from pipeline.core.analysis.happenings import Happening, Kind, happenings
 from pipeline.core.analysis.spikes import Spike, before_words, size_words, spikes
-from pipeline.core.analysis.watched import Watched, microseconds, read_watched
+from pipeline.core.analysis.watched import Watched, read_watched
 from pipeline.core.errors import NothingAccepted
-from pipeline.core.hours import Hour
+from pipeline.core.hours import Hour, microseconds
 from pipeline.core.lake import SourceLake
 from pipeline.core.ledger import read_ledger
 from pipeline.core.model import HourState, Period, Source

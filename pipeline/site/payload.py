@@ -19,7 +19,8 @@ import numpy.typing as npt
 
 from pipeline.core.analysis.gains import WINDOWS, Standing
 from pipeline.core.analysis.happenings import Happening
-from pipeline.core.analysis.watched import MISSING, Int64, Watched, microseconds
+from pipeline.core.analysis.watched import MISSING, Int64, Watched
+from pipeline.core.hours import microseconds
 from pipeline.core.ledger import Ledger
 from pipeline.core.model import HourState
 

@@ -7,7 +7,8 @@ from datetime import datetime
 
 import numpy as np
 
-from pipeline.core.analysis.watched import MISSING, OBSERVED, Item, Watched, microseconds
+from pipeline.core.analysis.watched import MISSING, OBSERVED, Item, Watched
+from pipeline.core.hours import microseconds
 
 from .snapshots import at
 

@@ -16,11 +16,12 @@ from pipeline.core.analysis.gains import total_gain
 from pipeline.core.analysis.happenings import Kind, happenings
 from pipeline.core.analysis.marks import make_mark, marks
 from pipeline.core.analysis.slots import slots
-from pipeline.core.analysis.watched import MISSING, Watched, microseconds, read_watched
+from pipeline.core.analysis.watched import MISSING, Watched, read_watched
 from pipeline.core.compact import compact
 from pipeline.core.corrections import Choice
 from pipeline.core.errors import ConfigError, NothingAccepted
 from pipeline.core.history import read_report
+from pipeline.core.hours import microseconds
 from pipeline.core.lake import DELTA
 
 from .account import Account, row, rows

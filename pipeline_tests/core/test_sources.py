@@ -182,7 +182,7 @@ WRONG = {
     "a bound above the threshold": (SOUND.replace("rearm_below: 25", "rearm_below: 51"), 12, "is not larger"),
     "a cooldown of what needs none": (SOUND.replace("rearm_below: 25", "cooldown: 1h"), 12, "has no cooldown"),
     "a cooldown in another unit": (SOUND.replace("6h", "6w"), 13, "cooldown"),
-    "a cooldown for ever": (SOUND.replace("6h", "99999999999999d"), 13, "no cooldown is that long"),
+    "a cooldown for ever": (SOUND.replace("6h", "99999999999999d"), 13, "no duration is that long"),
     "a share that is none": (SOUND.replace("10%", "ten"), 13, "a share such as 10%"),
     "a threshold that is no number": (SOUND.replace("rate_above: 50", "rate_above: .nan"), 12, "finite number"),
     "an endless threshold": (SOUND.replace("rate_above: 50", "rate_above: .inf"), 12, "finite number"),

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.core.analysis.marks import make_mark
-from pipeline.core.analysis.watched import OBSERVED, Item, Watched, microseconds
-from pipeline.core.hours import Hour
+from pipeline.core.analysis.watched import OBSERVED, Item, Watched
+from pipeline.core.hours import Hour, microseconds
 from pipeline.core.ledger import Ledger
 from pipeline.core.model import HourState
 from pipeline.core.project import Project

@@ -21,7 +21,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.core.analysis.watched import HOUR, MISSING, Floats, Item, Watched, microseconds
+from pipeline.core.analysis.watched import HOUR, MISSING, Floats, Item, Watched
+from pipeline.core.hours import microseconds
 from pipeline.core.text import counted
 
 AGES = (1, 6, 24, 36, 72, 7 * 24, 30 * 24)

@@ -14,8 +14,8 @@ from datetime import timedelta
 
 import numpy as np
 
-from pipeline.core.analysis.watched import HOUR, MISSING, Watched, microseconds
-from pipeline.core.hours import format_time
+from pipeline.core.analysis.watched import HOUR, MISSING, Watched
+from pipeline.core.hours import format_time, microseconds
 from pipeline.core.text import duration
 
 WINDOWS = {"1h": 1, "24h": 24, "7d": 7 * 24, "30d": 30 * 24}

@@ -15,7 +15,8 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from pipeline.core.analysis.watched import HOUR, MISSING, Floats, Int64, Watched, microseconds
+from pipeline.core.analysis.watched import HOUR, MISSING, Floats, Int64, Watched
+from pipeline.core.hours import microseconds
 
 LONGEST_HOURS = 1.5
 ENOUGH_HOURS = 3

@@ -19,7 +19,8 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 
 from pipeline.core.analysis.happenings import Happening, Kind
-from pipeline.core.analysis.watched import HOUR, MISSING, Floats, Item, Watched, microseconds
+from pipeline.core.analysis.watched import HOUR, MISSING, Floats, Item, Watched
+from pipeline.core.hours import microseconds
 from pipeline.core.text import duration
 
 LONGEST_HOURS = 6.0

@@ -24,7 +24,7 @@ import pyarrow.compute as pc
 
 from pipeline.core.analysis.months import Followed, Told, read_hours, read_month
 from pipeline.core.errors import NothingAccepted
-from pipeline.core.hours import Hour
+from pipeline.core.hours import Hour, microseconds
 from pipeline.core.lake import VALIDATED, SourceLake
 from pipeline.core.lineage import read_lineage
 from pipeline.core.snapshots import read_table
@@ -101,12 +101,6 @@ class Watched:
     def place(self, item_id: str) -> int | None:
         """Where an item stands, None where it is unknown or not followed."""
         return next((place for place, item in enumerate(self.items) if item.item_id == item_id), None)
-
-
-def microseconds(moment: datetime) -> int:
-    """Since 1970, without a rounding of floats: the unit of `Watched.captured_at`."""
-    since = moment - datetime(1970, 1, 1, tzinfo=UTC)
-    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 
 def read_watched(lake: SourceLake, cache: Path | None = None) -> Watched:

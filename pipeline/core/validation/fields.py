@@ -9,6 +9,7 @@ import pandas as pd
 
 from pipeline.core.listing import CLOCK_SKEW
 from pipeline.core.model import Counter, Finding
+from pipeline.core.policy import LARGEST
 from pipeline.core.text import counted
 from pipeline.core.validation.evidence import Evidence, is_name
 from pipeline.core.validation.expectations import SAMPLE, Breach, Expectation, breaches
@@ -84,7 +85,7 @@ def _is_time_or_missing(column: pd.Series) -> pd.Series:
 
 
 def _is_whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= LARGEST
 
 
 def _is_whole_or_missing(column: pd.Series) -> pd.Series:

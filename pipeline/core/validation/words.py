@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from pipeline.core.hours import format_time
+from pipeline.core.policy import LARGEST
 from pipeline.core.text import legible, listed
 
 NAMED = 3
@@ -42,5 +43,5 @@ def cell(value: Any) -> Any:
     if hasattr(value, "tzinfo"):
         return format_time(value) if value.tzinfo else str(value)
     if isinstance(value, bool | int | float):
-        return value if not isinstance(value, int) or abs(value) < 2**63 else str(value)
+        return value if not isinstance(value, int) or abs(value) <= LARGEST else str(value)
     return str(value)[:200]

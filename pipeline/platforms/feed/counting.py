@@ -10,8 +10,6 @@ from pydantic import Field
 
 from pipeline.platforms.protocol import ITEM_FIELDS, Columns
 
-LARGEST = 2**63 - 1
-"""What a counter can hold."""
 MINUTES_KEPT = 10
 EVIDENCE_ROWS = 1_000
 _EVIDENCE_LENGTH = 2_000

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from decimal import ROUND_FLOOR, Context, Decimal
 from functools import lru_cache
 
+from pipeline.core.policy import LARGEST
 from pipeline.core.text import legible
-from pipeline.platforms.feed.counting import LARGEST
 from pipeline.platforms.protocol import Unreadable
 
 OPENMETRICS = "application/openmetrics-text"

@@ -16,12 +16,14 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from pipeline.core.hours import microseconds
+from pipeline.core.policy import LARGEST
 from pipeline.core.text import legible
-from pipeline.platforms.feed.counting import LARGEST, MINUTES_KEPT, Refusals, columns
+from pipeline.platforms.feed.counting import MINUTES_KEPT, Refusals, columns
 from pipeline.platforms.feed.pages import END, Record, end_of, records, stretch_of
 from pipeline.platforms.openmetrics.carried import Carried, Series, carried
 from pipeline.platforms.openmetrics.exposition import Sample, scaled
-from pipeline.platforms.openmetrics.gains import Gain, gained, microseconds
+from pipeline.platforms.openmetrics.gains import Gain, gained
 from pipeline.platforms.openmetrics.settings import Settings
 from pipeline.platforms.openmetrics.spool import decoded
 from pipeline.platforms.protocol import Counted, Folded, Page, Unreadable

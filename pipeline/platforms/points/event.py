@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from pipeline.platforms.feed.counting import LARGEST
+from pipeline.core.policy import LARGEST
 from pipeline.platforms.replies import NOT_JSON
 
 _KEY_MEMBERS = frozenset(("who", "where", "trace_id", "host", "version", "environment"))

@@ -15,7 +15,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime
 
-from pipeline.platforms.feed.counting import LARGEST, MINUTES_KEPT, Refusals, columns
+from pipeline.core.policy import LARGEST
+from pipeline.platforms.feed.counting import MINUTES_KEPT, Refusals, columns
 from pipeline.platforms.feed.pages import END, Record, Stretch, end_of, records, stretch_of
 from pipeline.platforms.points.carried import Carried, Passage, carried, digest
 from pipeline.platforms.points.event import Event, Refused, amounts, decoded
