@@ -96,6 +96,18 @@ def test_bad_input_is_one_clear_line(lake: Any, arguments: list[str], capsys: py
     assert not lake.folder.exists()
 
 
+@pytest.mark.parametrize("arguments", [["a"], ["--stream"]])
+def test_an_address_is_no_spool(
+    arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["emit", *arguments, "--app", "shop", "--spool", "http://127.0.0.1:9/events"])
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.startswith("points emit: the spool is a folder and cannot be an address")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_spool_that_cannot_be_written_is_one_clear_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["emit", "a", "--spool", "/proc/cannot/be/made"]) == 16
     assert capsys.readouterr().err.count("\n") == 1

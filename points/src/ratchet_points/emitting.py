@@ -109,6 +109,8 @@ def _stream(given: argparse.Namespace) -> int:
 def _recorder(given: argparse.Namespace, *, shared: bool) -> Recorder:
     if not given.app.strip():
         given.parser.error("--app is the program's name and cannot be empty")
+    if "://" in given.spool:
+        given.parser.error("the spool is a folder and cannot be an address; points ship --http posts what lies in one")
     return Recorder(
         Options(
             app=given.app,
