@@ -24,6 +24,7 @@ from dagster._serdes import deserialize_value, serialize_value
 from dagster_shared.record import copy
 from pydantic import Field
 
+from pipeline.core.files import room
 from pipeline.resources import CLOCK
 
 MAINTENANCE = "maintenance"
@@ -192,8 +193,7 @@ def _sql(storage: object) -> SqlEventLogStorage:
 
 def instance_bytes(instance: dg.DagsterInstance) -> int:
     """What the instance's folder takes on the disk: all of it with SQLite."""
-    files = (path for path in Path(instance.root_directory).rglob("*") if path.is_file())
-    return sum(path.stat().st_blocks * 512 for path in files)
+    return sum(room(path) for path in Path(instance.root_directory).rglob("*") if path.is_file())
 
 
 def give_back(instance: dg.DagsterInstance) -> None:

@@ -174,7 +174,7 @@ def publish_delta(lake: SourceLake, hour: Hour) -> bool:
     counters = [counter.name for counter in lineage.terms.counters]
     delta = hour_delta(lake.path(VALIDATED, hour), previous, counters, lineage.first_accepted_at)
     begun = perf_counter()
-    finding = conservation(lake, hour, delta)
+    finding = _conserved(lake, hour, delta, lineage)
     if not lake.exists(DELTA, hour):
         capture, timed = CaptureRef(hour, lineage.capture), Timed(finding, perf_counter() - begun)
         keep_signals(lake, capture, delta_signals(lake, capture, lineage.origin, timed))
@@ -188,9 +188,13 @@ def conservation(lake: SourceLake, hour: Hour, delta: pa.Table | None = None) ->
     Raises NothingAccepted where the hour has no snapshot, LakeFault where a file is missing or damaged.
     """
     lineage = accepted_lineage(lake, hour)
+    return _conserved(lake, hour, read_table(lake.path(DELTA, hour)) if delta is None else delta, lineage)
+
+
+def _conserved(lake: SourceLake, hour: Hour, delta: pa.Table, lineage: Lineage) -> Finding:
     previous = _before(lake, lineage)
     return conserves_counts(
-        read_table(lake.path(DELTA, hour)) if delta is None else delta,
+        delta,
         read_table(lake.path(VALIDATED, hour)),
         read_table(previous) if previous else None,
         [counter.name for counter in lineage.terms.counters],
