@@ -6,7 +6,7 @@ import pytest
 
 from pipeline_tests.fuzzing.__main__ import fuzz
 from pipeline_tests.fuzzing.judging import ACCEPTED, SHIPPED, play, recorded
-from pipeline_tests.platforms.accounts import Account
+from pipeline_tests.platforms.accounts.account import Account
 
 pytestmark = pytest.mark.parametrize("account", SHIPPED, ids=str)
 

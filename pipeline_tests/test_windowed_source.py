@@ -17,7 +17,8 @@ from pipeline.core.sources import find_source
 from pipeline.graph import ASSETS, SNAPSHOT, asset_key
 from pipeline.running import SourceRuns, dagster_instance
 from pipeline_tests.dagster_parts import MOMENT, checks_of
-from pipeline_tests.platforms.accounts import SECRET, GitHubAnswer, github_repository
+from pipeline_tests.platforms.accounts.account import SECRET
+from pipeline_tests.platforms.accounts.github import GitHubAnswer, github_repository
 from pipeline_tests.platforms.stand_in import StandIn
 
 TODAY = MOMENT.date()

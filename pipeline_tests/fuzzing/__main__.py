@@ -12,7 +12,7 @@ from rich.table import Table
 
 from pipeline_tests.fuzzing.bending import bends
 from pipeline_tests.fuzzing.judging import ACCEPTED, ERROR, REFUSED, SHIPPED, play, recorded
-from pipeline_tests.platforms.accounts import Account
+from pipeline_tests.platforms.accounts.account import Account
 
 
 def fuzz(account: Account, examples: int, start: int) -> Counter[str]:

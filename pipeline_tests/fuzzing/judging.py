@@ -26,7 +26,8 @@ from pipeline.platforms import KINDS
 from pipeline.platforms.client import fetch_pages
 from pipeline.platforms.protocol import Page, Platform, Unreadable
 from pipeline_tests.fuzzing.bending import Bend
-from pipeline_tests.platforms.accounts import ACCOUNTS, NOW, Account
+from pipeline_tests.platforms.accounts import ACCOUNTS
+from pipeline_tests.platforms.accounts.account import NOW, Account
 
 SHIPPED = tuple(account for account in ACCOUNTS if account.kind in KINDS)
 """The accounts of the platforms that come with Ratchet."""

@@ -33,7 +33,8 @@ from pipeline.platforms import KINDS
 from pipeline.platforms.client import fetch_pages
 from pipeline.platforms.protocol import ITEM_FIELDS, Feed, Page, Platform, Unreadable, lists_items
 from pipeline.sandbox.faults import Reply
-from pipeline_tests.platforms.accounts import ACCOUNTS, FEEDS, NOW, SECRET, Account, Item
+from pipeline_tests.platforms.accounts import ACCOUNTS, FEEDS
+from pipeline_tests.platforms.accounts.account import NOW, SECRET, Account, Item
 
 EACH = pytest.mark.parametrize("account", ACCOUNTS, ids=str)
 EACH_WITH_A_CREDENTIAL = pytest.mark.parametrize(

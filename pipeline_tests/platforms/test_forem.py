@@ -17,7 +17,8 @@ from pipeline.platforms.forem import Forem
 from pipeline.platforms.protocol import Page
 from pipeline.sandbox.faults import Reply
 from pipeline_tests.core.account import Account, failed, finding
-from pipeline_tests.platforms.accounts import NOW, SECRET, forem_answer, forem_article
+from pipeline_tests.platforms.accounts.account import NOW, SECRET
+from pipeline_tests.platforms.accounts.forem import forem_answer, forem_article
 from pipeline_tests.platforms.stand_in import StandIn
 from pipeline_tests.platforms.test_contract import fetch
 

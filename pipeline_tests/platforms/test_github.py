@@ -22,10 +22,9 @@ from pipeline.core.sources import read_source
 from pipeline.platforms.github import GitHub
 from pipeline.platforms.protocol import Details, Page, Unreadable
 from pipeline.sandbox.faults import Reply
-from pipeline_tests.platforms.accounts import (
-    ACCOUNTS,
-    NOW,
-    SECRET,
+from pipeline_tests.platforms.accounts import ACCOUNTS
+from pipeline_tests.platforms.accounts.account import NOW, SECRET
+from pipeline_tests.platforms.accounts.github import (
     GitHubAnswer,
     github_refusal,
     github_release,

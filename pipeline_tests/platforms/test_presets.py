@@ -25,16 +25,10 @@ from pipeline.platforms.json_api.adapter import JsonApi
 from pipeline.platforms.json_api.preset import Preset, preset
 from pipeline.platforms.protocol import CutShort, Page, Platform
 from pipeline.sandbox.faults import Reply
-from pipeline_tests.platforms.accounts import (
-    MASTODON_ACCOUNT,
-    SECRET,
-    MastodonAnswer,
-    mastodon_status,
-    qiita_answer,
-    qiita_item,
-    zenn_answer,
-    zenn_article,
-)
+from pipeline_tests.platforms.accounts.account import SECRET
+from pipeline_tests.platforms.accounts.mastodon import MASTODON_ACCOUNT, MastodonAnswer, mastodon_status
+from pipeline_tests.platforms.accounts.qiita import qiita_answer, qiita_item
+from pipeline_tests.platforms.accounts.zenn import zenn_answer, zenn_article
 from pipeline_tests.platforms.conftest import NOW
 from pipeline_tests.platforms.described import collected, fetched, loaded, rows
 from pipeline_tests.platforms.stand_in import Answer, Asked, StandIn, answers

@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.platforms.protocol import Page, Unreadable
 from pipeline.platforms.replies import Kept, decode, keep, number_or_text, time_or_text
-from pipeline_tests.platforms.accounts import NOW
+from pipeline_tests.platforms.accounts.account import NOW
 
 KEPT: Kept = {"id": None, "inner": {"count": None}}
 

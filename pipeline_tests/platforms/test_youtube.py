@@ -14,15 +14,8 @@ from pipeline.platforms.client import fetch_pages
 from pipeline.platforms.protocol import CutShort, Page
 from pipeline.platforms.youtube import YouTube
 from pipeline.sandbox.faults import Reply
-from pipeline_tests.platforms.accounts import (
-    CHANNEL,
-    NOW,
-    SECRET,
-    YouTubeAnswer,
-    video_id,
-    youtube_refusal,
-    youtube_video,
-)
+from pipeline_tests.platforms.accounts.account import NOW, SECRET
+from pipeline_tests.platforms.accounts.youtube import CHANNEL, YouTubeAnswer, video_id, youtube_refusal, youtube_video
 from pipeline_tests.platforms.stand_in import Asked, StandIn
 from pipeline_tests.platforms.test_contract import fetch
 
