@@ -8,12 +8,13 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 from apprise.plugins.discord import NotifyDiscord
+
+from pipeline_tests.loopback import Quiet, serving
 
 WEBHOOK_TOKEN = "planted-token-of-the-webhook"
 GATEWAY_TOKEN = "planted-token-of-the-gateway"
@@ -87,7 +88,7 @@ class Receiver:
 def receiving(folder: Path) -> Iterator[Receiver]:
     """Receive messages of this process and of those that it starts; ``folder`` goes onto their import path."""
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(Quiet):
         def do_POST(self) -> None:
             path = self.path.split("?")[0]
             body = self.rfile.read(int(self.headers["Content-Length"]))
@@ -102,25 +103,14 @@ def receiving(folder: Path) -> Iterator[Receiver]:
                     kept.posts.append((path, json.loads(body)))
                 kept.arrived.notify_all()
 
-        def log_message(self, *_: object) -> None:
-            """Keeps the test's output quiet."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    kept = Receiver(server.server_address[1])
-    webhook = f"http://127.0.0.1:{kept.port}/api/webhooks"
     folder.mkdir(exist_ok=True)
     (folder / "sitecustomize.py").write_text(_REDIRECTION)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(NotifyDiscord, "notify_url", webhook)
-            patch.setenv("RATCHET_TEST_WEBHOOK", webhook)
-            patch.setenv("PYTHONPATH", str(folder), prepend=os.pathsep)
-            for name, address in kept.channels.items():
-                patch.setenv(name, address)
-            yield kept
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with serving(Handler) as port, pytest.MonkeyPatch.context() as patch:
+        kept = Receiver(port)
+        webhook = f"http://127.0.0.1:{port}/api/webhooks"
+        patch.setattr(NotifyDiscord, "notify_url", webhook)
+        patch.setenv("RATCHET_TEST_WEBHOOK", webhook)
+        patch.setenv("PYTHONPATH", str(folder), prepend=os.pathsep)
+        for name, address in kept.channels.items():
+            patch.setenv(name, address)
+        yield kept

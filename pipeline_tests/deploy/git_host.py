@@ -9,15 +9,16 @@ import base64
 import json
 import os
 import subprocess
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from itertools import count
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+from pipeline_tests.loopback import Quiet, serving
 
 TOKEN = "planted-token-of-the-hosted-ci"
 REPOSITORY = "somebody/numbers"
@@ -108,7 +109,7 @@ def git_host(folder: Path) -> Iterator[GitHost]:
     subprocess.run(["git", "-C", str(repository), "config", "http.receivepack", "true"], timeout=60, check=True)
     host = GitHost(repository)
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(Quiet):
         def serve(self) -> None:
             body = self._body()
             if self.headers.get("Authorization") not in (_basic(), f"Bearer {TOKEN}"):
@@ -140,19 +141,8 @@ def git_host(folder: Path) -> Iterator[GitHost]:
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, *_: object) -> None:
-            """Keeps the test's output quiet."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    host.port = server.server_address[1]
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
+    with serving(Handler) as host.port:
         yield host
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 def _basic() -> str:

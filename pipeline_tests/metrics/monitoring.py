@@ -11,7 +11,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,6 +20,7 @@ import yaml
 
 from pipeline.core.project import ROOT
 from pipeline_tests.live_stack import free_port, until
+from pipeline_tests.loopback import Quiet, serving
 from pipeline_tests.skips import installed
 
 DEPLOYED = ROOT / "deploy" / "prometheus"
@@ -62,7 +62,7 @@ class Prometheus:
 
 @contextmanager
 def webhook() -> Iterator[Webhook]:
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(Quiet):
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             self.send_response(200)
@@ -71,19 +71,9 @@ def webhook() -> Iterator[Webhook]:
                 kept.alerts.extend(body["alerts"])
                 kept.arrived.notify_all()
 
-        def log_message(self, *_: object) -> None:
-            """Keeps the test's output quiet."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    kept = Webhook(f"http://127.0.0.1:{server.server_address[1]}/alerts")
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
+    with serving(Handler) as port:
+        kept = Webhook(f"http://127.0.0.1:{port}/alerts")
         yield kept
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 @contextmanager

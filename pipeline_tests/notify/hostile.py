@@ -7,8 +7,9 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Literal
+
+from pipeline_tests.loopback import Quiet, serving
 
 Mood = Literal["good", "fails", "hangs", "busy", "drops"]
 
@@ -29,7 +30,7 @@ class Webhook:
 
 @contextmanager
 def webhook() -> Iterator[Webhook]:
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(Quiet):
         def do_POST(self) -> None:
             kept.bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
             if kept.mood == "hangs":
@@ -42,12 +43,8 @@ def webhook() -> Iterator[Webhook]:
                 self.send_header("Retry-After", "120")
             self.end_headers()
 
-        def log_message(self, *_: object) -> None:
-            """Keeps the test's output quiet."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    kept = Webhook(server.server_address[1])
-    with _serving(server):
+    with serving(Handler) as port:
+        kept = Webhook(port)
         yield kept
         kept.released.set()
 
@@ -88,20 +85,6 @@ def mail_server() -> Iterator[MailServer]:
                 else:
                     self.say("550 no such mailbox" if kept.refusing and word == b"RCPT" else "250 fine")
 
-    server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    kept = MailServer(server.server_address[1])
-    with _serving(server):
+    with serving(Handler) as port:
+        kept = MailServer(port)
         yield kept
-
-
-@contextmanager
-def _serving(server: socketserver.BaseServer) -> Iterator[None]:
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()

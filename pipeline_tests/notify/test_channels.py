@@ -11,7 +11,6 @@ import threading
 from collections.abc import Iterator
 from datetime import timedelta
 from email import policy
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -23,6 +22,7 @@ from pipeline.notify.channels import LONGEST_WAIT, deliver_patiently, forgive, n
 from pipeline.notify.delivery import Channel, Delivery
 from pipeline.notify.wording import Message
 from pipeline_tests.core.snapshots import at
+from pipeline_tests.loopback import Quiet, serving
 
 from .hostile import MailServer, Mood, Webhook, mail_server, webhook
 from .world import MINUTE, World
@@ -142,7 +142,7 @@ def test_a_process_killed_between_the_answer_and_the_receipt_repeats_the_message
     victims: list[subprocess.Popen[bytes]] = []
     started = threading.Event()
 
-    class Killer(BaseHTTPRequestHandler):
+    class Killer(Quiet):
         def do_POST(self) -> None:
             read.append(self.rfile.read(int(self.headers["Content-Length"])))
             started.wait()
@@ -152,14 +152,8 @@ def test_a_process_killed_between_the_answer_and_the_receipt_repeats_the_message
             self.send_response(200)
             self.end_headers()
 
-        def log_message(self, *_: object) -> None:
-            """Keeps the test's output quiet."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Killer)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        address = f"json://127.0.0.1:{server.server_address[1]}/?rto=30"
+    with serving(Killer) as port:
+        address = f"json://127.0.0.1:{port}/?rto=30"
         world = World(tmp_path / "lake")
         world.add("blog", notify=(address,))
         world.fail(0, EXPIRED)
@@ -171,8 +165,4 @@ def test_a_process_killed_between_the_answer_and_the_receipt_repeats_the_message
         assert not (world.folder / "_project" / "receipts").exists()
         for _ in range(3):
             world.look(at(0) + MINUTE)
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
     assert len(read) == 2

@@ -18,6 +18,7 @@ from apprise.plugins.slack import NotifySlack
 from pipeline.notify import delivery
 from pipeline.notify.delivery import Channel, Delivery, deliver
 from pipeline.notify.wording import Message, Tone, crossings_message
+from pipeline_tests.loopback import Quiet, serving
 
 from .hostile import mail_server
 from .reports import HOSTILE_TITLES, crossing, report
@@ -63,7 +64,7 @@ class Receiver:
 
 @pytest.fixture
 def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(Quiet):
         def do_POST(self) -> None:
             path = self.path.split("?")[0]
             body = self.rfile.read(int(self.headers["Content-Length"]))
@@ -81,20 +82,12 @@ def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
             self.send_response(200)
             self.end_headers()
 
-        def log_message(self, *_: object) -> None:
-            """Keeps the test's output quiet."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    kept = Receiver(server.server_address[1])
-    monkeypatch.setattr(NotifyDiscord, "notify_url", f"http://127.0.0.1:{kept.port}/api/webhooks")
-    monkeypatch.setattr(NotifySlack, "webhook_url", f"http://127.0.0.1:{kept.port}/services")
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield kept
-    kept.released.set()
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(Handler) as port:
+        kept = Receiver(port)
+        monkeypatch.setattr(NotifyDiscord, "notify_url", f"http://127.0.0.1:{port}/api/webhooks")
+        monkeypatch.setattr(NotifySlack, "webhook_url", f"http://127.0.0.1:{port}/services")
+        yield kept
+        kept.released.set()
 
 
 class MemoryReceipts(dict[str, Mapping[str, Any]]):

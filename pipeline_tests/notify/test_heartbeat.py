@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -15,6 +14,7 @@ from pipeline.core.model import Origin
 from pipeline.notify import heartbeat
 from pipeline_tests.core.snapshots import at
 from pipeline_tests.dagster_parts import HOUR, MOMENT, made_blog
+from pipeline_tests.loopback import Quiet, serving
 from pipeline_tests.notify.world import MINUTE, World
 
 
@@ -29,7 +29,7 @@ class Service:
 
 @pytest.fixture
 def service() -> Iterator[Service]:
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(Quiet):
         def do_GET(self) -> None:
             made.calls.append(self.path)
             if made.mood is not None:
@@ -37,17 +37,9 @@ def service() -> Iterator[Service]:
                 self.send_header("Location", "http://127.0.0.1:9/elsewhere")
                 self.end_headers()
 
-        def log_message(self, *_: object) -> None:
-            """Keeps the test's output quiet."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    made = Service(server.server_address[1])
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield made
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(Handler) as port:
+        made = Service(port)
+        yield made
 
 
 def test_it_is_called_after_each_accepted_live_capture_and_after_no_other(

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Container, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -16,6 +16,7 @@ from pipeline.core.errors import DeadSession, TransportFault
 from pipeline.core.hours import format_time
 from pipeline.platforms.client import fetch_pages
 from pipeline.platforms.protocol import Columns, CutShort, Page, Platform, Request
+from pipeline_tests import loopback
 
 from .conftest import NOW, Clock
 
@@ -73,7 +74,7 @@ class Served:
 
 @contextmanager
 def serving(together: int = 1) -> Iterator[Served]:
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(loopback.Quiet):
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
@@ -85,25 +86,15 @@ def serving(together: int = 1) -> Iterator[Served]:
             self.end_headers()
             self.wfile.write(body if status != 304 else b"")
 
-        def log_message(self, *_: object) -> None:
-            """Keeps the test's output quiet."""
-
     served = Served(together)
 
     class Server(ThreadingHTTPServer):
         def handle_error(self, *_: object) -> None:
             """A client that gives up a page is what some tests are about."""
 
-    server = Server(("127.0.0.1", 0), Handler)
-    served.url = f"http://127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
+    with loopback.serving(Handler, Server) as port:
+        served.url = f"http://127.0.0.1:{port}"
         yield served
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 def shelf(served: Served, **settings: Any) -> Shelf:

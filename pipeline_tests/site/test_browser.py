@@ -5,10 +5,8 @@ from __future__ import annotations
 import base64
 import json
 import shutil
-import threading
 from collections.abc import Iterator
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -17,6 +15,7 @@ import pytest
 from pipeline.core.project import Project
 from pipeline.site.build import build_index, source_page, write_pages
 from pipeline_tests.core.account import Account
+from pipeline_tests.loopback import Quiet, serving
 
 from .pages import TITLES, a_year, made_site
 
@@ -89,7 +88,7 @@ def test_a_page_renders_without_a_complaint_and_asks_for_nothing_but_itself(brow
     assert browser.requests() == [(browser.site / f"{name}.html").as_uri()]
 
 
-class _Counting(BaseHTTPRequestHandler):
+class _Counting(Quiet):
     """Somewhere outside: remembers what it was asked for."""
 
     asked: ClassVar[list[str]] = []
@@ -99,18 +98,11 @@ class _Counting(BaseHTTPRequestHandler):
         self.send_response(204)
         self.end_headers()
 
-    def log_message(self, format: str, *args: Any) -> None:
-        """Nothing on stderr."""
-
 
 @pytest.fixture
 def outside() -> Iterator[str]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Counting) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+    with serving(_Counting) as port:
+        yield f"http://127.0.0.1:{port}"
 
 
 def test_the_policy_stops_what_would_load_send_or_run(browser: Browser, outside: str) -> None:
