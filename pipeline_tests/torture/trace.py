@@ -12,7 +12,7 @@ import io
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,37 +64,18 @@ def trace_into(path: Path, lake: Path, kill_at: int | None) -> None:
         if count == kill_at:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    class TracedFile(io.FileIO):
-        """A file of the lake, unbuffered, whose writes happen in two halves."""
-
-        target: str
-
-        def write(self, content: Any, /) -> int:
-            view = memoryview(content).cast("B")
-            half = len(view) // 2
-            tell(HALF, self.target)
-            written = super().write(view[:half])
-            if written < half:
-                return written
-            tell(WRITE, self.target)
-            return written + super().write(view[half:])
-
     real_open, real_fdopen, real_fsync = Path.open, os.fdopen, os.fsync
 
     def open_path(self: Path, mode: str = "r", *args: Any, **kwargs: Any) -> Any:
         if "b" not in mode or mode == "rb":
             return real_open(self, mode, *args, **kwargs)
-        file = TracedFile(self, mode.replace("b", ""))
-        file.target = str(self)
-        return file
+        return _TracedFile(self, mode.replace("b", ""), lambda what: tell(what, self))
 
     def open_descriptor(descriptor: int, mode: str = "r", *args: Any, **kwargs: Any) -> Any:
         target = _file_of(descriptor)
         if mode != "wb" or not target.startswith(root):
             return real_fdopen(descriptor, mode, *args, **kwargs)
-        file = TracedFile(descriptor, "w")
-        file.target = target
-        return file
+        return _TracedFile(descriptor, "w", lambda what: tell(what, target))
 
     def fsync(descriptor: int) -> None:
         tell("fsync", _file_of(descriptor))
@@ -108,6 +89,24 @@ def trace_into(path: Path, lake: Path, kill_at: int | None) -> None:
             tell(event, arguments[1] if event in _PUBLISHING else arguments[0])
 
     sys.addaudithook(audit)
+
+
+class _TracedFile(io.FileIO):
+    """A file of the lake, unbuffered, whose writes happen in two halves."""
+
+    def __init__(self, file: Path | int, mode: str, before: Callable[[str], None]) -> None:
+        super().__init__(file, mode)
+        self._before = before
+
+    def write(self, content: Any, /) -> int:
+        view = memoryview(content).cast("B")
+        half = len(view) // 2
+        self._before(HALF)
+        written = super().write(view[:half])
+        if written < half:
+            return written
+        self._before(WRITE)
+        return written + super().write(view[half:])
 
 
 def _file_of(descriptor: int) -> str:
