@@ -1,4 +1,4 @@
-"""The SQL engine: one DuckDB in memory for the process, and the rendering of the texts in ``sql/``.
+"""The SQL engine: DuckDB in memory, one for many queries of the process, and the rendering of the texts in ``sql/``.
 
 Paths, times and thresholds reach a query as bound parameters. A column's name cannot be bound,
 so counter names are the only thing ever written into SQL text, and only after they matched
@@ -15,7 +15,8 @@ import tempfile
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, lru_cache
+from itertools import count
 from pathlib import Path
 
 import duckdb
@@ -38,9 +39,15 @@ SMALL = 262_144
 """A file of the lake of so many bytes holds some ten thousand items."""
 
 
-@cache
-def _database() -> duckdb.DuckDBPyConnection:
-    spill = str(Path(tempfile.gettempdir()) / f"ratchet-duckdb-{os.getpid()}")
+_LASTING = 200
+"""After so many connections another database is made: DuckDB 2.0 keeps 3.7 KB of every join until its database ends."""
+_given = count()
+
+
+@lru_cache(maxsize=1)
+def _database(number: int) -> duckdb.DuckDBPyConnection:
+    """Those before it end with the last connection to them."""
+    spill = str(Path(tempfile.gettempdir()) / f"ratchet-duckdb-{os.getpid()}-{number}")
     config: dict[str, str | bool | int | float | list[str]] = {
         "threads": _THREADS,
         "memory_limit": _MEMORY,
@@ -52,12 +59,12 @@ def _database() -> duckdb.DuckDBPyConnection:
 
 
 def cursor() -> duckdb.DuckDBPyConnection:
-    """A connection of its own to the one database of this process; close it after use.
+    """A connection of its own to the database of this process, which holds nothing; close it after use.
 
-    The database is made by the first call (50 to 75 ms). It runs on two threads in 1 GB, beyond
-    which it spills to the system's folder for temporary files. Times are UTC.
+    The database is made by the first call (50 to 75 ms) and anew by every 200th. It runs on two threads in 1 GB,
+    beyond which it spills to the system's folder for temporary files. Times are UTC.
     """
-    return _database().cursor()
+    return _database(next(_given) // _LASTING).cursor()
 
 
 def arrow_rows(
