@@ -13,7 +13,7 @@ import dagster as dg
 from pipeline.core.hours import Hour
 from pipeline.core.model import Period, Source
 from pipeline.core.project import Project
-from pipeline.failures import failing_loudly
+from pipeline.failures import failing_loudly, keeping_secrets
 from pipeline.graph import SOURCE_TAG, notify_pool
 from pipeline.notify.digest import last_stretch, send_digest, stretch_before, untold
 from pipeline.resources import CLOCK, LAKE
@@ -82,17 +82,18 @@ def _schedule(source: Source, period: Period, job: dg.JobDefinition) -> dg.Sched
         required_resource_keys={LAKE, CLOCK},
     )
     def digest(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
-        now = context.resources.clock.now()
-        stretch = last_stretch(period, now, source.timezone)
-        if not source.notify:
-            yield dg.SkipReason(f"{source.name} has no channels; add addresses under 'notify' in its YAML.")
-        elif not untold(context.resources.lake.source(source.name), source, stretch, now):
-            yield dg.SkipReason(f"The digest of {stretch.words} was told.")
-        else:
-            config = {"period": period.value, "last": stretch.last.isoformat()}
-            yield dg.RunRequest(
-                run_key=f"{stretch.key} at {Hour.of(now).key}",
-                run_config={"ops": {f"{source.name}_send_digest": {"config": config}}},
-            )
+        with keeping_secrets():
+            now = context.resources.clock.now()
+            stretch = last_stretch(period, now, source.timezone)
+            if not source.notify:
+                yield dg.SkipReason(f"{source.name} has no channels; add addresses under 'notify' in its YAML.")
+            elif not untold(context.resources.lake.source(source.name), source, stretch, now):
+                yield dg.SkipReason(f"The digest of {stretch.words} was told.")
+            else:
+                config = {"period": period.value, "last": stretch.last.isoformat()}
+                yield dg.RunRequest(
+                    run_key=f"{stretch.key} at {Hour.of(now).key}",
+                    run_config={"ops": {f"{source.name}_send_digest": {"config": config}}},
+                )
 
     return digest

@@ -53,23 +53,32 @@ class Step:
 
 
 @contextmanager
-def failing_loudly(step: Step | None = None) -> Iterator[None]:
-    """Turn what a step or a job raises into dg.Failure; a crash stays as it is where its words hold no secret."""
+def keeping_secrets() -> Iterator[None]:
+    """Let a crash end a tick, or what a run needs, without the secrets in its words."""
     try:
         yield
     except Exception as error:
-        if step is not None:
-            step.remember(error)
         words = "".join(format_exception(error))
         told = without_secrets(words)
-        if isinstance(error, RatchetError):
-            raise dg.Failure(
-                description=str(error),
-                metadata={KIND: error.kind, NEXT_STEP: error.next_step},
-                allow_retries=False,
-            ) from (error if told == words else None)
         if told != words:
-            raise dg.Failure(
-                f"A fault in Ratchet, told without the secrets in it.\n{told}", allow_retries=False
-            ) from None
+            raise dg.Failure(f"A fault, told without the secrets in it.\n{told}", allow_retries=False) from None
         raise
+
+
+@contextmanager
+def failing_loudly(step: Step | None = None) -> Iterator[None]:
+    """Turn what a step or a job raises into dg.Failure; a crash stays as it is where its words hold no secret."""
+    with keeping_secrets():
+        try:
+            yield
+        except Exception as error:
+            if step is not None:
+                step.remember(error)
+            if not isinstance(error, RatchetError):
+                raise
+            words = "".join(format_exception(error))
+            raise dg.Failure(
+                description=without_secrets(str(error)),
+                metadata={KIND: error.kind, NEXT_STEP: without_secrets(error.next_step)},
+                allow_retries=False,
+            ) from (error if without_secrets(words) == words else None)

@@ -16,6 +16,7 @@ from pipeline.core.observe import outside
 from pipeline.core.project import Project
 from pipeline.core.sessions import known_dead_session
 from pipeline.core.sources import find_source
+from pipeline.failures import keeping_secrets
 from pipeline.graph import capture_job, know_pools
 from pipeline.lost_runs import end_lost_runs
 from pipeline.resources import CLOCK, LAKE
@@ -35,26 +36,28 @@ def build_schedule(source: Source) -> dg.ScheduleDefinition:
         required_resource_keys={LAKE, CLOCK},
     )
     def hourly(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
-        tick, now = context.scheduled_execution_time, context.resources.clock.now()
-        hour, lake = Hour.of(tick), context.resources.lake.source(source.name)
-        know_pools(context.instance, source)
-        end_lost_runs(context.instance, lake, source, now)
-        # Read anew: this process may be older than the credential that is in .env now.
-        dead = known_dead_session(lake, find_source(Project.here(), source.name))
-        if now not in hour:
-            yield dg.SkipReason(
-                f"The tick of {format_time(tick)} came at {format_time(now)}; {hour.key} is over and stays as it is."
-            )
-        elif outside(source, hour):
-            yield dg.SkipReason(outside(source, hour))
-        elif lake.exists(VALIDATED, hour) and unsettled_from(lake) is None:
-            yield dg.SkipReason(f"{hour.key} is already observed.")
-        elif dead is not None:
-            yield dg.SkipReason(
-                f"{dead} The platform is not called until the credential changes or someone runs: "
-                f"ratchet collect {source.name}"
-            )
-        else:
-            yield dg.RunRequest(run_key=format_time(tick), partition_key=hour.partition_key)
+        with keeping_secrets():
+            tick, now = context.scheduled_execution_time, context.resources.clock.now()
+            hour, lake = Hour.of(tick), context.resources.lake.source(source.name)
+            know_pools(context.instance, source)
+            end_lost_runs(context.instance, lake, source, now)
+            # Read anew: this process may be older than the credential that is in .env now.
+            dead = known_dead_session(lake, find_source(Project.here(), source.name))
+            if now not in hour:
+                yield dg.SkipReason(
+                    f"The tick of {format_time(tick)} came at {format_time(now)}; {hour.key} is over and stays as it"
+                    " is."
+                )
+            elif outside(source, hour):
+                yield dg.SkipReason(outside(source, hour))
+            elif lake.exists(VALIDATED, hour) and unsettled_from(lake) is None:
+                yield dg.SkipReason(f"{hour.key} is already observed.")
+            elif dead is not None:
+                yield dg.SkipReason(
+                    f"{dead} The platform is not called until the credential changes or someone runs: "
+                    f"ratchet collect {source.name}"
+                )
+            else:
+                yield dg.RunRequest(run_key=format_time(tick), partition_key=hour.partition_key)
 
     return hourly

@@ -13,6 +13,7 @@ from pipeline.core.errors import LakeFault, SourceBusy
 from pipeline.core.hours import Hour
 from pipeline.core.model import Source
 from pipeline.core.project import Project
+from pipeline.failures import keeping_secrets
 from pipeline.graph import INCIDENTS_JOB, INCIDENTS_SENSOR, notify_job
 from pipeline.lost_runs import end_lost_messages
 from pipeline.notify.channels import attempts
@@ -36,26 +37,27 @@ def build_sensor(source: Source) -> dg.SensorDefinition:
         required_resource_keys={LAKE, CLOCK},
     )
     def crossings(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
-        if not source.notify:
-            yield dg.SkipReason(f"{source.name} has no channels; add addresses under 'notify' in its YAML.")
-            return
-        lake, now = context.resources.lake.source(source.name), context.resources.clock.now()
-        present = Hour.of(now)
-        pending = unsent(lake, source, present + -HOURS_WORTH_TELLING)
-        failures = [attempts(lake, Channel(address).id, now) for address in source.notify]
-        ready = [times for times in failures if times is not None]
-        if not pending:
-            yield dg.SkipReason("No report has anything unsent.")
-        elif not ready:
-            yield dg.SkipReason("All channels failed lately and are not tried yet.")
-        for hour in pending if ready else ():
-            # A run key is used once for ever. With the attempt in it a channel that was down is tried
-            # again when its wait is over, with the present hour in it a killed run is made up for;
-            # what has its receipt is not sent again.
-            yield dg.RunRequest(
-                run_key=f"{hour.key} at {present.key}" + (f", attempt {sum(ready) + 1}" if sum(ready) else ""),
-                run_config={"ops": {f"{source.name}_send": {"config": {"hour": hour.key}}}},
-            )
+        with keeping_secrets():
+            if not source.notify:
+                yield dg.SkipReason(f"{source.name} has no channels; add addresses under 'notify' in its YAML.")
+                return
+            lake, now = context.resources.lake.source(source.name), context.resources.clock.now()
+            present = Hour.of(now)
+            pending = unsent(lake, source, present + -HOURS_WORTH_TELLING)
+            failures = [attempts(lake, Channel(address).id, now) for address in source.notify]
+            ready = [times for times in failures if times is not None]
+            if not pending:
+                yield dg.SkipReason("No report has anything unsent.")
+            elif not ready:
+                yield dg.SkipReason("All channels failed lately and are not tried yet.")
+            for hour in pending if ready else ():
+                # A run key is used once for ever. With the attempt in it a channel that was down is tried
+                # again when its wait is over, with the present hour in it a killed run is made up for;
+                # what has its receipt is not sent again.
+                yield dg.RunRequest(
+                    run_key=f"{hour.key} at {present.key}" + (f", attempt {sum(ready) + 1}" if sum(ready) else ""),
+                    run_config={"ops": {f"{source.name}_send": {"config": {"hour": hour.key}}}},
+                )
 
     return crossings
 
@@ -74,23 +76,28 @@ def build_incidents_sensor(sources: Sequence[Source]) -> dg.SensorDefinition:
         required_resource_keys={LAKE, CLOCK},
     )
     def incidents(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
-        lake, now = context.resources.lake, context.resources.clock.now()
-        try:
-            with lake.project.sending():
-                end_lost_messages(context.instance, now)
-                # Sources are read anew: this process may be older than their YAML and .env.
-                pending = pending_messages(lake, watched(Project.here()), now)
-                keys = attempt_keys(lake, pending, now)
-        except SourceBusy:
-            yield dg.SkipReason("Messages are on their way.")
-        except LakeFault as fault:
-            # Nothing can be remembered in the lake, so Dagster remembers: one message every six hours.
-            yield dg.RunRequest(run_key=f"the lake fails at {now:%Y-%m-%d} {now.hour // 6}: {_digest([fault.what])}")
-        else:
-            if not keys:
-                yield dg.SkipReason("There is nothing to tell." if not pending else "Its channels are not tried yet.")
+        with keeping_secrets():
+            lake, now = context.resources.lake, context.resources.clock.now()
+            try:
+                with lake.project.sending():
+                    end_lost_messages(context.instance, now)
+                    # Sources are read anew: this process may be older than their YAML and .env.
+                    pending = pending_messages(lake, watched(Project.here()), now)
+                    keys = attempt_keys(lake, pending, now)
+            except SourceBusy:
+                yield dg.SkipReason("Messages are on their way.")
+            except LakeFault as fault:
+                # Nothing can be remembered in the lake, so Dagster remembers: one message every six hours.
+                yield dg.RunRequest(
+                    run_key=f"the lake fails at {now:%Y-%m-%d} {now.hour // 6}: {_digest([fault.what])}"
+                )
             else:
-                yield dg.RunRequest(run_key=f"{Hour.of(now).key} {_digest(keys)}")
+                if not keys:
+                    yield dg.SkipReason(
+                        "There is nothing to tell." if not pending else "Its channels are not tried yet."
+                    )
+                else:
+                    yield dg.RunRequest(run_key=f"{Hour.of(now).key} {_digest(keys)}")
 
     return incidents
 

@@ -57,13 +57,19 @@ def serve(project: Project, port: int) -> None:
         piped = {} if sys.stdout.isatty() else {"stdout": subprocess.PIPE, "text": True, "errors": "replace"}
         with _child(dagster, env=environment, **piped) as process, _ending_on_signals():
             if process.stdout is not None:
-                threading.Thread(target=_echo, args=[process.stdout], daemon=True).start()
+                echo = threading.Thread(target=_echo, args=[process.stdout], daemon=True)
+                echo.start()
+                echo.join()
             process.wait()
 
 
 def _echo(lines: Iterable[str]) -> None:
-    for line in lines:
-        click.echo(line, nl=False)
+    """Read to the end also when nobody takes it any longer: Dagster would wait for ever where its pipe is full."""
+    with suppress(OSError):
+        for line in lines:
+            click.echo(line, nl=False)
+    for _ in lines:
+        pass
 
 
 def addresses(sources: Sequence[Source], port: int) -> list[str]:

@@ -21,6 +21,7 @@ from pipeline.core.model import Origin
 from pipeline.core.observe import RecordedClock
 from pipeline.core.project import Project
 from pipeline.core.sources import sound_sources
+from pipeline.core.text import as_data
 from pipeline.definitions import definitions
 from pipeline.graph import ASSETS, INCIDENTS_JOB, INCIDENTS_SENSOR, RAW, asset_key
 from pipeline.jobs import build_incidents_job
@@ -153,6 +154,20 @@ def test_a_crash_in_a_job_of_messages_leaves_no_secret_of_a_channel(
     assert "no route for" in logged
     assert "(withheld)" in logged
     assert WEBHOOK_TOKEN not in logged
+
+
+def test_a_platform_that_answers_with_the_credential_gets_it_into_no_log_note_or_message(
+    blog: Blog, receiver: Receiver
+) -> None:
+    blog.sandbox.fail_next(*[Reply(200, {"Content-Encoding": COOKIE}, b"x")] * ATTEMPTS)
+    assert not blog.capture().success
+    look(blog, MOMENT + 25 * MINUTE)
+    (text,) = receiver.webhooks
+    logged = repr([blog.instance.all_logs(run.run_id) for run in blog.instance.get_runs()])
+    noted = "".join(path.read_text() for path in blog.project.lake.root.rglob("*.json"))
+    for told in (as_data(text), logged, noted):
+        assert "(withheld)" in told
+        assert COOKIE not in told
 
 
 def test_silence_is_told_although_no_run_ever_failed(blog: Blog, receiver: Receiver) -> None:

@@ -24,6 +24,18 @@ with dagster_instance(Project.here()) as instance:
     print(len(instance.get_runs()))
 """
 
+ASKS_AS_THE_SERVER_FOR_CODE = """
+import atexit
+import alembic.util
+from pipeline.definitions import definitions
+definitions()
+ask = lambda: alembic.util.coerce_resource_to_filename("dagster:_core/storage/alembic")
+ask()
+kept = atexit._ncallbacks()
+ask()
+print(atexit._ncallbacks() - kept)
+"""
+
 
 def test_processes_that_make_the_instance_at_the_same_moment_all_get_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -55,3 +67,10 @@ def test_a_process_that_stays_keeps_nothing_of_the_instances_it_opened(
         with dg.DagsterInstance.get():
             pass
     assert atexit._ncallbacks() == kept
+
+
+def test_the_server_for_code_asks_alembic_once_too() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", ASKS_AS_THE_SERVER_FOR_CODE], capture_output=True, text=True, timeout=120
+    )
+    assert done.stdout == "0\n", done.stderr

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from dagster._core.errors import ScheduleExecutionError
+from dagster._utils.error import serializable_error_info_from_exc_info
 
 from pipeline.core import project as project_module
 from pipeline.core.hours import Hour
@@ -154,3 +156,15 @@ def test_the_owner_may_ask_although_the_session_is_known_to_be_dead(blog: Blog) 
 def test_a_source_that_is_not_enabled_has_a_schedule_that_does_not_run(blog: Blog) -> None:
     write_source(blog.project, BLOG, blog.sandbox.url, enabled=False)
     assert schedule_of(blog).default_status is dg.DefaultScheduleStatus.STOPPED
+
+
+def test_a_tick_that_crashes_is_told_without_the_secrets_in_it(blog: Blog, monkeypatch: pytest.MonkeyPatch) -> None:
+    def crash(*_: object) -> None:
+        raise RuntimeError(f"sent {COOKIE!r}")
+
+    monkeypatch.setattr("pipeline.schedules.known_dead_session", crash)
+    with pytest.raises(ScheduleExecutionError) as told:
+        tick(blog, LATER[0])
+    words = str(serializable_error_info_from_exc_info((told.type, told.value, told.tb)))
+    assert "(withheld)" in words
+    assert COOKIE not in words

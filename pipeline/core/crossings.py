@@ -24,7 +24,7 @@ def crossing_words(crossing: Crossing, over: timedelta | None = None) -> str:
             measured = "" if over is None else f" over {duration(over)}"
             return f"{value} {counter} per {per}{measured}, more than {mark}"
         case RuleKind.GAINED:
-            gain = f"{crossing.threshold:.0%}" if crossing.rule.endswith(" share") else mark
+            gain = f"{crossing.threshold * 100:.6g}%" if crossing.rule.endswith(" share") else mark
             return f"{counter} up by {gain} or more {now}"
         case RuleKind.ABOVE | RuleKind.BELOW as side:
             return f"{counter} {side} {mark} {now}"

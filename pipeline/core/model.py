@@ -82,6 +82,8 @@ class Counter:
 
 
 class RuleKind(StrEnum):
+    """When a rule fires: its key in the YAML, whose value is the threshold."""
+
     CROSSES = "crosses"
     RATE_ABOVE = "rate_above"
     GAINED = "gained"
@@ -91,7 +93,7 @@ class RuleKind(StrEnum):
 
 @dataclass(frozen=True)
 class Rule:
-    """One threshold of a source. Which fields count depends on ``kind``:
+    """One threshold of a source; which fields count depends on ``kind``.
 
     crosses     ``thresholds``: milestones of the highest accepted value, once per item for ever
     rate_above  ``thresholds[0]`` per ``per_seconds`` of elapsed time; fires on the upward edge and
@@ -183,6 +185,7 @@ class Source:
 
     @property
     def counter_names(self) -> tuple[str, ...]:
+        """In the order of ``counters``, which is that of the columns."""
         return tuple(counter.name for counter in self.counters)
 
     @property

@@ -47,10 +47,23 @@ _Place = tuple[str | int, ...]
 
 
 def read_source(path: Path, env: Mapping[str, str] | None = None) -> Source:
-    """Read one ``defs.yaml``. Raises ConfigError with file and line."""
+    """Read one ``defs.yaml``. Raises ConfigError, with file and line, and nothing else: one keeps no other back."""
+    try:
+        return _read(path, environment() if env is None else env)
+    except ConfigError:
+        raise
+    except Exception as fault:  # without its words, which can quote a value of the environment
+        raise ConfigError(
+            f"the source cannot be read ({type(fault).__name__})",
+            "Compare it with docs/sources.md. If nothing there speaks against it, report it: a line should be named.",
+            file=path,
+        ) from None
+
+
+def _read(path: Path, env: Mapping[str, str]) -> Source:
     document = read_document(path)
     missing: dict[str, _Place] = {}
-    attributes = _fill_in(document, _attributes(document), environment() if env is None else env, missing)
+    attributes = _fill_in(document, _attributes(document), env, missing)
     if missing:
         raise _not_set(document, missing)
     spec = _validated(SourceSpec, attributes, document, ("attributes",))
@@ -62,7 +75,7 @@ def read_source(path: Path, env: Mapping[str, str] | None = None) -> Source:
             f"Write 'source: {path.parent.name}', or rename the folder.",
         )
     kind = spec.platform.get("kind")
-    if kind not in KINDS:
+    if not isinstance(kind, str) or kind not in KINDS:
         raise _error(
             document,
             ("attributes", "platform", "kind"),

@@ -52,5 +52,5 @@ def _ask(url: str) -> str | None:
             return f"The heartbeat was answered with HTTP status {response.status_code}."
     except httpx.TimeoutException:
         return _LATE
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
+    except Exception as error:  # of a thread, whose traceback would be printed with the address in it
         return f"The heartbeat was not taken ({type(error).__name__})."

@@ -362,3 +362,24 @@ def test_a_source_is_found_by_its_folder_and_others_are_named(tmp_path: Path) ->
     for name in ("other", "../my_blog", "my_blog/../my_blog", str(tmp_path / "my_blog"), "", "My_blog", "my_blog\0"):
         with pytest.raises(ConfigError, match="Known sources: my_blog"):
             find_source(here, name)
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("  platform: {kind: [note], session_cookie: secret}", "the kind of platform is unknown"),
+        ("  platform: {kind: {note: 1}, session_cookie: secret}", "the kind of platform is unknown"),
+        (
+            f"  platform: {{kind: note, session_cookie: secret}}\n  rules: [{{counter: views, crosses: [{10**400}]}}]",
+            "cannot be read (OverflowError)",
+        ),
+    ],
+    ids=["a list", "a mapping", "beyond a float"],
+)
+def test_a_source_that_nobody_thought_of_keeps_no_other_back(tmp_path: Path, line: str, words: str) -> None:
+    file = tmp_path / "odd" / "defs.yaml"
+    file.parent.mkdir()
+    file.write_text(f"type: pipeline.components.CounterSource\nattributes:\n  source: odd\n{line}\n")
+    with pytest.raises(ConfigError, match=re.escape(words)) as told:
+        read_source(file, {})
+    assert "secret" not in str(told.value)
