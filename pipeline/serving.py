@@ -28,6 +28,7 @@ from pipeline.core.model import Source
 from pipeline.core.observe import RecordedClock
 from pipeline.core.project import ROOT, Project
 from pipeline.core.sources import find_source, sound_sources
+from pipeline.core.text import printable
 from pipeline.running import SourceRuns, dagster_instance
 from pipeline.sandbox.__main__ import opened
 from pipeline.sandbox.server import NoteSandbox
@@ -36,7 +37,7 @@ from pipeline.sandbox.simulation import simulated_articles
 DEMO = "demo"
 _HOURS_BEFORE = 2
 _HOST = "127.0.0.1"
-_PATIENCE_SECONDS = 15
+_PATIENCE_SECONDS, _LAST_WORDS_SECONDS = 15, 2
 
 
 def serve(project: Project, port: int) -> None:
@@ -49,18 +50,20 @@ def serve(project: Project, port: int) -> None:
         demo = find_source(project, DEMO)
         _give_demo_a_past(project, demo, instance)
     with _sandbox(project, demo):
+        sound, broken = sound_sources(project)
         click.echo("\nThe Dagster UI is ready in about ten seconds; Ctrl-C ends it.")
-        click.echo("".join(f"  {line}\n" for line in addresses(sound_sources(project)[0], port)))
+        click.echo("".join(f"  {line}\n" for line in addresses(sound, port)))
+        for error in broken:
+            click.echo(printable(f"Not recorded: {error}\n"), err=True)
         environment = {**os.environ, "DAGSTER_HOME": str(project.dagster_home), "VIRTUAL_ENV": sys.prefix}
         dagster = [str(Path(sys.executable).parent / "dg"), "dev", "--host", _HOST, "--port", str(port)]
         # Dagster colours its log wherever it writes; `echo` leaves the colours out where no terminal is.
         piped = {} if sys.stdout.isatty() else {"stdout": subprocess.PIPE, "text": True, "errors": "replace"}
         with _child(dagster, env=environment, **piped) as process, _ending_on_signals():
-            if process.stdout is not None:
-                echo = threading.Thread(target=_echo, args=[process.stdout], daemon=True)
-                echo.start()
-                echo.join()
+            echo = threading.Thread(target=_echo, args=[process.stdout or ()], daemon=True)
+            echo.start()
             process.wait()
+            echo.join(_LAST_WORDS_SECONDS)
 
 
 def _echo(lines: Iterable[str]) -> None:

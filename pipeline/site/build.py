@@ -151,7 +151,7 @@ def _index_summary(shown: Sequence[str], known: Iterable[str]) -> str:
     if not shown:
         return "No source has an accepted hour yet."
     without = [name for name in known if name not in shown]
-    more = f" Without a page, since they have no accepted hour yet: {', '.join(without)}." if without else ""
+    more = f" Without a page yet: {', '.join(without)}." if without else ""
     return f"{counted(len(shown), 'source')}.{more}"
 
 

@@ -72,7 +72,7 @@ def thinning(watched: Watched, hourly_days: int, charted: int, happenings: int, 
         words += f" Charts are here of the {charted:,} items with the highest counts."
     if shown < happenings:
         words += f" Of {happenings:,} events the newest {shown:,} are here."
-    return words + f" All of it: ratchet export {watched.source} -o {watched.source}.csv"
+    return words + f" All of it is in what `ratchet export {watched.source} -o {watched.source}.csv` writes."
 
 
 def left_out(watched: Watched) -> str:

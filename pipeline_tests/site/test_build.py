@@ -97,7 +97,7 @@ def test_a_page_of_a_year_in_which_everything_moves_stays_small_and_says_what_it
     text = page.decode()
     [days] = re.findall(r"Every capture of the last (\d+) days is drawn, of earlier days the last one each", text)
     assert 7 <= int(days) <= 90
-    assert "All of it: ratchet export made -o made.csv" in text
+    assert "All of it is in what `ratchet export made -o made.csv` writes." in text
 
 
 def test_pages_are_made_again_in_one_step_and_leave_nothing_behind(site: tuple[Project, Account]) -> None:
@@ -139,7 +139,7 @@ def test_the_page_over_all_names_the_sources_that_have_no_page_yet(
     project, _ = made_site(tmp_path)
     for name in ("blog", "new"):
         write_source(project, name, "http://127.0.0.1:9")
-    assert "1 source. Without a page, since they have no accepted hour yet: new." in build_index(project).read_text()
+    assert "1 source. Without a page yet: new." in build_index(project).read_text()
 
 
 def test_a_source_without_an_accepted_hour_has_no_page(tmp_path: Path) -> None:
