@@ -19,7 +19,7 @@ from click.testing import CliRunner
 from pydantic import BaseModel, SecretStr
 from rich.console import Console
 
-from pipeline import cli, collecting
+from pipeline import cli, collecting, serving
 from pipeline.cli.collect import command as collect_command
 from pipeline.cli.dev import command as dev_command
 from pipeline.cli.drill import _print_table as drill_table
@@ -375,3 +375,13 @@ def test_a_port_that_is_taken_is_told_before_anything_is_replayed(monkeypatch: p
 def test_the_log_of_dagster_has_no_colours_where_no_terminal_is(capsys: pytest.CaptureFixture[str]) -> None:
     _echo(["\x1b[32m2026-11-26\x1b[0m - dagster - INFO\n"])
     assert capsys.readouterr().out == "2026-11-26 - dagster - INFO\n"
+
+
+def test_what_dagster_says_is_read_to_its_end_also_when_nobody_takes_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise BrokenPipeError
+
+    monkeypatch.setattr(serving.click, "echo", broken)
+    said = iter(["a line\n"] * 3)
+    serving._echo(said)
+    assert list(said) == []
