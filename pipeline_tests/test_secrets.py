@@ -9,12 +9,17 @@ from datetime import timedelta
 from pathlib import Path
 from urllib.parse import quote, quote_plus
 
+import dagster as dg
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pydantic import BaseModel, SecretStr
 
+from pipeline.core.errors import TransportFault
 from pipeline.core.hours import Hour
 from pipeline.core.observe import PresentClock
+from pipeline.core.withheld import withhold
+from pipeline.failures import failing_loudly
 from pipeline.graph import notify_job
 from pipeline.sandbox.faults import HTML_PAGE, LOGIN_REDIRECT, Reply, TruncatedJson
 from pipeline_tests.dagster_parts import (
@@ -138,3 +143,17 @@ def test_the_search_would_find_each_form() -> None:
     for secret in SECRETS.values():
         for hidden in (secret, quote(secret, safe=""), base64.b64encode(f"_note_session={secret};".encode()).decode()):
             assert any(form in hidden.encode() for form in forms(secret))
+
+
+def test_an_error_is_told_without_a_cause_that_holds_a_secret() -> None:
+    class Account(BaseModel):
+        token: SecretStr
+
+    withhold(Account(token=SecretStr("planted-token-of-an-account")))
+    with pytest.raises(dg.Failure) as told, failing_loudly():
+        raise TransportFault("the platform was not reached") from ValueError("planted-token-of-an-account")
+    assert told.value.__cause__ is None
+    assert "transport" in repr(told.value.metadata)
+    with pytest.raises(dg.Failure) as told, failing_loudly():
+        raise TransportFault("the platform was not reached") from ValueError("no route")
+    assert isinstance(told.value.__cause__, TransportFault)

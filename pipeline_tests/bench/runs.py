@@ -21,7 +21,7 @@ from pipeline_tests.bench.figures import Effort, Figure, command, in_turn, pytho
 from pipeline_tests.bench.made_account import COOKIE, NOW, MadeAccount
 
 ITEMS = 100
-_FIRST = Hour.parse("2026-11-01T00")
+FIRST = Hour.parse("2026-11-01T00")
 
 
 def articles(items: int = ITEMS) -> list[Article]:
@@ -130,10 +130,10 @@ def _measure_warm(times: int) -> tuple[float, float]:
         runs, trivial = SourceRuns.of(source, instance), trivial_run(instance)
 
         def capture() -> None:
-            hour = _FIRST + next(hours)
+            hour = FIRST + next(hours)
             capture_hour(runs, lake, hour, RecordedClock(hour.start))
 
-        ours, peer = in_turn(times, capture, lambda: trivial((_FIRST + next(partitions)).partition_key))
+        ours, peer = in_turn(times, capture, lambda: trivial((FIRST + next(partitions)).partition_key))
     return ours, peer
 
 

@@ -81,6 +81,7 @@ def test_every_secret_is_found_at_whatever_depth() -> None:
          "login (withheld) at mail.example.org"),
         ("Bearer abc.def.ghi-jkl", "token abc.def.ghi-jkl", "token (withheld)"),
         ("id=1; session=0123456789", "cookie 0123456789 of 1", "cookie (withheld) of 1"),
+        ("0123456789; id=1", "sent 0123456789; id=1", "sent (withheld)"),
     ],
 )  # fmt: skip
 def test_a_part_of_what_is_put_together_is_a_secret_too_but_no_host(secret: str, words: str, told: str) -> None:
