@@ -16,8 +16,10 @@ from prometheus_client.registry import Collector
 
 from pipeline.core.credential import days_left
 from pipeline.core.errors import RatchetError
+from pipeline.core.incidents.notes import place
 from pipeline.core.model import Source
 from pipeline.core.project import Project
+from pipeline.core.withheld import without_secrets
 from pipeline.metrics.chosen import chosen
 from pipeline.metrics.live import LiveCounts
 from pipeline.metrics.signs import History, OpenIncidents, Present, SmallSigns, SourceSigns
@@ -130,7 +132,9 @@ class VitalSigns(Collector):
         try:
             step()
         except RatchetError as fault:
-            return f"{fault.what} {fault.next_step}"
+            return without_secrets(f"{fault.what} {fault.next_step}")
+        except Exception as fault:  # told by its place: its words can quote what came from outside
+            return f"{place(fault)} Please report it."
         return ""
 
     def _told(self, subject: str, families: Families, fault: str) -> None:

@@ -218,6 +218,20 @@ def test_a_damaged_file_is_said_and_takes_nothing_else_with_it(project: Project,
     assert len([words for words in watched.said if str(path) in words]) == 1
 
 
+def test_a_fault_of_ratchet_itself_is_said_by_its_place_and_takes_nothing_else_with_it(
+    project: Project, told: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def crash(*_: object) -> None:
+        raise KeyError("planted")
+
+    monkeypatch.setattr("pipeline.metrics.collector._add_present", crash)
+    watched = Vital(project, MOMENT)
+    found = watched.scrape()
+    assert (found.value("awaited"), found.value("scrape_fault", source="blog")) == (1, 1)
+    assert any("KeyError" in words for words in watched.said)
+    assert not any("planted" in words for words in watched.said)
+
+
 def test_a_source_whose_yaml_cannot_be_used_is_said(project: Project, told: Account) -> None:
     (project.defs / "broken").mkdir()
     (project.defs / "broken" / "defs.yaml").write_text("rules: [\n")
