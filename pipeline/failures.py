@@ -57,6 +57,8 @@ def keeping_secrets() -> Iterator[None]:
     """Let a crash end a tick, or what a run needs, without the secrets in its words."""
     try:
         yield
+    except dg.Failure:  # told by `failing_loudly` already
+        raise
     except Exception as error:
         words = "".join(format_exception(error))
         told = without_secrets(words)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.core import withheld
 from pipeline.core.project import Project
 from pipeline.platforms import pacing
 from pipeline.running import POSTGRES, dagster_instance
@@ -36,6 +37,12 @@ def interruptible() -> None:
 def fresh_limits() -> None:
     """A port that the system gives twice is another platform, whose limit is not used up."""
     pacing._buckets.clear()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_secrets_of_others() -> None:
+    """One module's made-up secret is another's plain word."""
+    withheld._known.clear()
 
 
 @pytest.fixture(scope="session", autouse=True)
