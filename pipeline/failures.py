@@ -60,9 +60,8 @@ def keeping_secrets() -> Iterator[None]:
     except dg.Failure:  # told by `failing_loudly` already
         raise
     except Exception as error:
-        words = "".join(format_exception(error))
-        told = without_secrets(words)
-        if told != words:
+        told = _without_secrets(error)
+        if told is not None:
             raise dg.Failure(f"A fault, told without the secrets in it.\n{told}", allow_retries=False) from None
         raise
 
@@ -78,9 +77,15 @@ def failing_loudly(step: Step | None = None) -> Iterator[None]:
                 step.remember(error)
             if not isinstance(error, RatchetError):
                 raise
-            words = "".join(format_exception(error))
             raise dg.Failure(
-                description=without_secrets(str(error)),
-                metadata={KIND: error.kind, NEXT_STEP: without_secrets(error.next_step)},
+                description=str(error),
+                metadata={KIND: error.kind, NEXT_STEP: error.next_step},
                 allow_retries=False,
-            ) from (error if without_secrets(words) == words else None)
+            ) from (error if _without_secrets(error) is None else None)
+
+
+def _without_secrets(error: Exception) -> str | None:
+    """The traceback of an error and of what led to it, without the secrets in it; None where it holds none."""
+    words = "".join(format_exception(error))
+    told = without_secrets(words)
+    return told if told != words else None

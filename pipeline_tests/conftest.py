@@ -39,9 +39,9 @@ def fresh_limits() -> None:
     pacing._buckets.clear()
 
 
-@pytest.fixture(scope="module", autouse=True)
+@pytest.fixture(autouse=True)
 def no_secrets_of_others() -> None:
-    """One module's made-up secret is another's plain word."""
+    """One test's made-up secret is another's plain word."""
     withheld._known.clear()
 
 

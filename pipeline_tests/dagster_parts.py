@@ -37,6 +37,7 @@ from pipeline.sandbox.server import NoteSandbox
 BLOG = "blog"
 COOKIE_VARIABLE = "RATCHET_TEST_COOKIE"
 COOKIE = "planted/session+of=the-tests"
+STATUS_HEAD = ["source", "its", "last", "24", "hours", "observed", "quarantined", "gaps", "last", "accepted"]
 MOMENT = datetime(2026, 4, 4, 12, 17, tzinfo=UTC)
 HOUR = Hour.of(MOMENT)
 

@@ -44,6 +44,7 @@ from pipeline_tests.dagster_parts import (
     COOKIE,
     HOUR,
     MOMENT,
+    STATUS_HEAD,
     Account,
     Blog,
     made_blog,
@@ -107,18 +108,7 @@ def test_the_status_shows_the_last_day_as_marks_the_totals_and_what_the_owner_de
     assert done.returncode == 0, done.stderr
     assert "✎ blog 2026-04-04T12 rejected by Ada on 2026-04-04 12:17: tests" in done.stdout
     table = done.stdout.splitlines()
-    assert table[0].split() == [
-        "source",
-        "its",
-        "last",
-        "24",
-        "hours",
-        "observed",
-        "quarantined",
-        "gaps",
-        "last",
-        "accepted",
-    ]
+    assert table[0].split() == STATUS_HEAD
     name, marks, observed, quarantined, _, *accepted = table[1].split()
     assert (name, marks, observed, quarantined) == (BLOG, 24 * "·", "1", "1")
     assert accepted == ["2026-04-04"]

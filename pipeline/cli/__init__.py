@@ -17,6 +17,7 @@ import click
 from pipeline.cli.saying import say_error
 from pipeline.core.errors import RatchetError
 from pipeline.core.text import printable
+from pipeline.core.withheld import without_secrets
 
 _COMMANDS = {
     "replay": "Replay the bundled recording through the real assets and checks.",
@@ -112,8 +113,6 @@ def _explain(error: BaseException, ending: int | None) -> int:
     if isinstance(error, click.ClickException):
         error.show()
         return error.exit_code
-    from pipeline.core.withheld import without_secrets
-
     words = without_secrets("".join(traceback.format_exception(error)))
     click.echo(printable(words), nl=False, err=True)
     click.echo("This is a fault in Ratchet; please report it with the text above.", err=True)

@@ -30,9 +30,10 @@ def command(source: str) -> None:
     found = find_source(project, source)
     report, deliveries = collect(project, found)
     click.echo(summary_line(report))
-    lake = project.lake.source(found.name)
-    measured = measured_over(found, report.crossings, read_table(lake.path(DELTA, Hour.parse(report.hour))))
-    for crossing in report.crossings:
-        title = legible(crossing.title or "") or legible(crossing.item_id)
-        click.echo(f"  {title}: {crossing_words(crossing, measured.get(crossing.item_id))}")
+    if report.crossings:
+        delta = project.lake.source(found.name).path(DELTA, Hour.parse(report.hour))
+        measured = measured_over(found, report.crossings, read_table(delta))
+        for crossing in report.crossings:
+            title = legible(crossing.title or "") or legible(crossing.item_id)
+            click.echo(f"  {title}: {crossing_words(crossing, measured.get(crossing.item_id))}")
     say_messages(deliveries)

@@ -24,11 +24,8 @@ _OBEYED_IN_JSON = re.compile("[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]"
 
 def say_error(error: RatchetError) -> None:
     """What happened, what went wrong besides, and the next step."""
-    from pipeline.core.withheld import without_secrets
-
     notes = getattr(error, "__notes__", ())
-    words = "\n".join([f"Error: {error.what}", *notes, error.next_step])
-    click.echo(printable(without_secrets(words)), err=True)
+    click.echo(printable("\n".join([f"Error: {error.what}", *notes, error.next_step])), err=True)
 
 
 def end_with(broken: Sequence[ConfigError]) -> None:

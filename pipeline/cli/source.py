@@ -253,6 +253,7 @@ def _try(source: Source) -> Trial:
             f"Look at what stands under 'platform' in {file}, its address first; where that is right, try later: "
             f"ratchet source check {source.name}",
             status=fault.status,
+            retry_after=fault.retry_after,
         ) from fault
 
 

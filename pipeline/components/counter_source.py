@@ -34,9 +34,9 @@ class CounterSource(dg.Component):
 
     @classmethod
     def load(cls, attributes: BaseModel | None, context: dg.ComponentLoadContext) -> CounterSource:
+        """The source as its own file says. Raises ConfigError."""
         # Read by the core and not from ``attributes``: it knows lines, variables and counters, and
         # its errors hold no value from the environment.
-        """The source as its own file says. Raises ConfigError."""
         return cls(read_source(context.path / "defs.yaml"))
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:

@@ -1,12 +1,14 @@
 """Every way in which Ratchet refuses to go on, as a type with its facts and its exit code.
 
-The words for people are made here and end with the next step. Nothing in here ever holds a
-value that came from the environment.
+The words for people are made here and end with the next step. Nothing in here ever holds a secret: a platform can
+answer with what it was sent, and errors quote what it says.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
+
+from pipeline.core.withheld import without_secrets
 
 
 class RatchetError(Exception):
@@ -16,9 +18,8 @@ class RatchetError(Exception):
     kind = "error"
 
     def __init__(self, what: str, next_step: str) -> None:
-        super().__init__(f"{what}\n{next_step}")
-        self.what = what
-        self.next_step = next_step
+        self.what, self.next_step = without_secrets(what), without_secrets(next_step)
+        super().__init__(f"{self.what}\n{self.next_step}")
 
 
 class ConfigError(RatchetError):

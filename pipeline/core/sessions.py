@@ -10,7 +10,6 @@ from pipeline.core.errors import DeadSession
 from pipeline.core.hours import format_time
 from pipeline.core.lake import SourceLake
 from pipeline.core.model import Source
-from pipeline.core.withheld import without_secrets
 
 DEAD_SESSION = "dead_session"
 
@@ -22,7 +21,7 @@ def remember_dead_session(lake: SourceLake, source: Source, dead: DeadSession, n
         DEAD_SESSION,
         {
             "since": format_time(now),
-            "what": without_secrets(dead.what),
+            "what": dead.what,
             "salt": salt,
             "credential": _fingerprint(salt, source.platform.credential),
         },

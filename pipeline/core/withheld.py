@@ -8,11 +8,12 @@ secrets it has read, from the moment their source was.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, SecretStr
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 WITHHELD = "(withheld)"
 _SHORTEST, _SHORTEST_PART = 4, 8
@@ -46,6 +47,8 @@ def without_secrets(text: str) -> str:
 
 
 def _secrets(value: object) -> Iterator[str]:
+    from pydantic import BaseModel, SecretStr  # only now: every error needs this module, `ratchet --help` no models
+
     if isinstance(value, SecretStr):
         yield value.get_secret_value()
     elif isinstance(value, BaseModel):
@@ -68,6 +71,8 @@ def _character(char: str) -> str:
 
     These are ``\n``, ``\'``, ``\xe9``, ``\u00e9`` and ``%C3%A9``; quoting what is quoted already only adds backslashes.
     """
+    import json
+
     if char.isascii() and char.isalnum():
         return char
     coded = char.encode("utf-8", "surrogatepass")

@@ -19,7 +19,6 @@ from pipeline.core.errors import RatchetError
 from pipeline.core.incidents.notes import place
 from pipeline.core.model import Source
 from pipeline.core.project import Project
-from pipeline.core.withheld import without_secrets
 from pipeline.metrics.chosen import chosen
 from pipeline.metrics.live import LiveCounts
 from pipeline.metrics.signs import History, OpenIncidents, Present, SmallSigns, SourceSigns
@@ -132,7 +131,7 @@ class VitalSigns(Collector):
         try:
             step()
         except RatchetError as fault:
-            return without_secrets(f"{fault.what} {fault.next_step}")
+            return f"{fault.what} {fault.next_step}"
         except Exception as fault:  # told by its place: its words can quote what came from outside
             return f"{place(fault)} Please report it."
         return ""

@@ -17,7 +17,6 @@ from pipeline.core.hours import Hour
 from pipeline.core.lake import SourceLake
 from pipeline.core.model import Cause
 from pipeline.core.records import decode
-from pipeline.core.withheld import without_secrets
 
 ATTEMPT, HEARTBEAT, CHANNEL = "attempt", "heartbeat", "channel-"
 _PACKAGE = Path(__file__).resolve().parents[2]
@@ -62,9 +61,8 @@ def note_attempt(lake: SourceLake, hour: Hour, error: Exception, now: datetime) 
     if cause is None:
         return
     before = read_note(lake, ATTEMPT, Attempt)
-    # A platform can answer with what it was sent, and errors quote what it says.
     what, next_step = (error.what, error.next_step) if isinstance(error, RatchetError) else (place(error), _OURS)
-    lake.write_note(ATTEMPT, Attempt(cause, before.since if before else now, now, without_secrets(what), next_step))
+    lake.write_note(ATTEMPT, Attempt(cause, before.since if before else now, now, what, next_step))
 
 
 def forget_attempt(lake: SourceLake, before: datetime) -> None:
