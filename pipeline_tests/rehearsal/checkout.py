@@ -151,4 +151,6 @@ def _export(repository: Path, revision: Revision, folder: Path) -> None:
         ["git", "archive", "--format=tar", revision.commit], cwd=repository, capture_output=True, check=True
     )
     with tarfile.open(fileobj=io.BytesIO(packed.stdout)) as archive:
-        archive.extractall(folder, filter="data")
+        # As an attribute: Python knows the argument `filter` from 3.11.4 on, and older ones let this one lie.
+        archive.extraction_filter = getattr(tarfile, "data_filter", None)
+        archive.extractall(folder)
