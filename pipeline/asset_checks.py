@@ -15,6 +15,7 @@ from pipeline.core.signals import drift
 from pipeline.core.text import plain
 from pipeline.core.validation import conservation
 from pipeline.core.validation.checks import CAPTURE_CHECKS
+from pipeline.drawing import draw_pages
 from pipeline.failures import Step, failing_loudly
 from pipeline.graph import DELTA, RAW, asset_key, pool
 from pipeline.metadata import finding_metadata
@@ -45,6 +46,8 @@ def build_asset_checks(source: Source, partitions: dg.PartitionsDefinition) -> l
             judged = history.verdict(lake, source, standing_capture(lake, step.hour))
             if not judged.accepted:
                 history.record_refusal(lake, judged)
+                if step.is_live:
+                    draw_pages(source, step.clock.now(), context.log)
             findings = (*judged.judged, history.steadiness(lake, judged))
         for finding in findings:
             yield _check_result(asset_key(source, RAW), finding)

@@ -11,14 +11,13 @@ from typing import Any
 import dagster as dg
 
 from pipeline.core import history
-from pipeline.core.errors import RatchetError
 from pipeline.core.hours import format_time
 from pipeline.core.incidents.notes import forget_attempt
 from pipeline.core.lake import VALIDATED, CaptureRef
 from pipeline.core.lineage import standing_capture
 from pipeline.core.model import Source
 from pipeline.core.observe import observe
-from pipeline.core.project import Project
+from pipeline.drawing import draw_pages
 from pipeline.failures import Step, failing_loudly
 from pipeline.graph import DELTA, RAW, REPORT, SNAPSHOT, asset_key, asset_owners, asset_tags, pool
 from pipeline.metadata import (
@@ -31,7 +30,6 @@ from pipeline.metadata import (
 )
 from pipeline.notify.heartbeat import beat
 from pipeline.resources import CLOCK, LAKE, lock_key
-from pipeline.site.build import read_story, write_pages
 from pipeline.telling import tell_hour
 
 _Common = dict[str, Any]
@@ -146,22 +144,16 @@ def _threshold_report(source: Source, common: _Common) -> dg.AssetsDefinition:
             if step.is_live:
                 now = step.clock.now()
                 forget_attempt(lake, now if now in hour else report.captured_at)
-                metadata |= _draw_pages(context, source, now)
+                metadata |= _page_metadata(context, source, now)
         return dg.MaterializeResult(metadata=metadata)
 
     return threshold_report
 
 
-def _draw_pages(context: dg.AssetExecutionContext, source: Source, now: datetime) -> Metadata:
-    """The pages follow from the lake and can be drawn again: what keeps them from it fails no capture.
-
-    Returns what only the whole history tells: the spikes of the last day.
-    """
-    try:
-        story = read_story(Project.here(), source, now)
-        write_pages(Project.here(), story)
-    except RatchetError as fault:
-        context.log.warning(f"The page of {source.name} was not drawn: {fault}")
+def _page_metadata(context: dg.AssetExecutionContext, source: Source, now: datetime) -> Metadata:
+    """Draw the pages; returns what only the whole history tells: the spikes of the last day."""
+    story = draw_pages(source, now, context.log)
+    if story is None:
         return {}
     lately = [spike for spike in story.spikes if now - spike.ended <= _LATELY]
     return {"spikes_24h": len(lately)} | ({"spikes": spikes_table(lately)} if lately else {})

@@ -12,7 +12,9 @@ from pipeline.core.errors import ConfigError
 from pipeline.core.hours import Hour
 from pipeline.core.model import Source
 from pipeline.core.project import Project
+from pipeline.core.text import counted
 from pipeline.core.untold import forget_untold, untold
+from pipeline.drawing import draw_pages
 from pipeline.failures import failing_loudly
 from pipeline.graph import (
     INCIDENTS_JOB,
@@ -82,7 +84,7 @@ def _capture(source: Source) -> UnresolvedAssetJobDefinition:
 
 
 def _history(source: Source) -> dg.JobDefinition:
-    @dg.op(name=f"{source.name}_settle", required_resource_keys={LAKE, lock_key(source)}, pool=pool(source))
+    @dg.op(name=f"{source.name}_settle", required_resource_keys={LAKE, CLOCK, lock_key(source)}, pool=pool(source))
     def settle(context: dg.OpExecutionContext, config: Telling) -> None:
         with failing_loudly():
             _settle(context, source, config.tell_from)
@@ -128,7 +130,7 @@ def _hour(text: str) -> Hour:
 
 
 def _settle(context: dg.OpExecutionContext, source: Source, tell_from: str | None = None) -> None:
-    """Work in what is planned or interrupted, and tell Dagster of the hours that changed."""
+    """Work in what is planned or interrupted, tell Dagster of the hours that changed, and draw the pages."""
     lake = context.resources.lake.source(source.name)
     told = set(history.finish_interrupted(lake, source))
     told |= untold(lake) & {capture.hour for capture in lake.captures()}  # a killed import noted more
@@ -137,7 +139,8 @@ def _settle(context: dg.OpExecutionContext, source: Source, tell_from: str | Non
     for hour in sorted(told):
         tell_hour(context, lake, source, hour)
     forget_untold(lake)
-    context.log.info(f"{len(told)} hours of {source.name} told to Dagster.")
+    context.log.info(f"{counted(len(told), 'hour')} of {source.name} told to Dagster.")
+    draw_pages(source, context.resources.clock.now(), context.log)
 
 
 def _notify(source: Source) -> dg.JobDefinition:

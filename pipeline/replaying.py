@@ -26,7 +26,6 @@ from pipeline.lost_runs import end_lost_runs
 from pipeline.running import SourceRuns, dagster_instance
 from pipeline.sandbox.recording import RecordedAccount, Recording
 from pipeline.sandbox.server import NoteSandbox
-from pipeline.site.build import build_site
 
 RECORDED = "recorded"
 RECORDING = ROOT / "data" / "recordings" / "note_account.csv"
@@ -86,6 +85,4 @@ class Replay:
                 with suppress(Refused):  # recorded as it happened: the summary names it
                     capture_hour(runs, self.lake, hour, RecordedClock(captured_at))
                 yield hour
-            if unsettled_from(self.lake) is not None:
-                runs.history()
-        build_site(self.project, self.source)
+            runs.history()

@@ -13,6 +13,7 @@ from pipeline.core.ledger import corrections
 from pipeline.core.observe import RecordedClock
 from pipeline.graph import DELTA, RAW, REPORT, SNAPSHOT, correct_job
 from pipeline.resources import CLOCK, LAKE
+from pipeline.site.build import site_folder
 from pipeline_tests.dagster_parts import BLOG, HOUR, MOMENT, Blog, published, stored_files
 from pipeline_tests.graphql import EXECUTIONS, asking_in_process, shown
 
@@ -57,6 +58,10 @@ def told(result: dg.ExecuteInProcessResult) -> set[tuple[str, str | None]]:
     return {(event.asset_key.path[-1], event.partition) for event in events if event.asset_key}
 
 
+def page_of(blog: Blog) -> str:
+    return (site_folder(blog.project) / f"{BLOG}.html").read_text()
+
+
 @pytest.fixture
 def refused(blog: Blog) -> Blog:
     """Three hours, of which the second is refused since two articles fell."""
@@ -97,6 +102,21 @@ def test_each_decision_is_worked_in_and_dagster_is_told_of_the_hours_that_it_cha
         (action, "Ada", DECIDED + timedelta(minutes=minute))
         for minute, action in enumerate(("lower", "reject", "accept"))
     ]
+
+
+def test_the_page_is_drawn_with_every_hour_that_is_refused_or_corrected(blog: Blog) -> None:
+    views = dict(blog.account.views)
+    blog.account.views = views | {"n0": -1}
+    assert blog.capture(MOMENT - timedelta(hours=2)).blocked
+    assert not site_folder(blog.project).exists()
+    blog.account.views = views
+    assert blog.capture(MOMENT - timedelta(hours=1)).success
+    blog.account.views = views | {"n1": 50, "n2": 40}
+    assert blog.capture().blocked
+    assert "1 of 3 hours observed, 0 gaps, 2 quarantined." in page_of(blog)
+    assert correct(blog, action="accept").success
+    assert "2 of 5 hours observed, 2 gaps, 1 quarantined." in page_of(blog)
+    assert "accepted by Ada" in page_of(blog)
 
 
 @pytest.mark.parametrize(

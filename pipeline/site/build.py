@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,7 @@ class Story:
     watched: Watched
     ledger: Ledger
     happenings: list[Happening]
+    drawn_at: datetime
     measured: Sequence[Measured] = ()
 
     @cached_property
@@ -63,6 +64,7 @@ class _Card(msgspec.Struct, frozen=True):
     simulated: bool
     timezone: str
     summary: str
+    drawn: str
     figures: dict[str, Any]
     data: dict[str, Any]
 
@@ -82,36 +84,22 @@ def page_name(source: str) -> str:
     return "index-source.html" if source == "index" else f"{source}.html"
 
 
-def build_site(project: Project, source: Source, now: datetime | None = None) -> Path:
-    """Make the page of one source and the page over all again; where the source's page is.
-
-    Reads without a lock, and a page is complete or not there. Raises NothingAccepted where the source
-    has no accepted hour, LakeFault where a file is damaged or the disk is full.
-    """
-    return write_pages(project, read_story(project, source, now or datetime.now(UTC)))
-
-
-def build_page(project: Project, source: Source, now: datetime) -> Path:
-    """The page of one source alone, and its card for the page over all."""
-    return _write_page(project, read_story(project, source, now))
-
-
 def read_story(project: Project, source: Source, now: datetime) -> Story:
-    """What there is to tell of a source. Raises as `build_site` does."""
+    """What there is to tell of a source. Reads without a lock.
+
+    Raises NothingAccepted where the source has no accepted hour, LakeFault where a file is damaged.
+    """
     lake = project.lake.source(source.name)
     watched = read_watched(lake, cache_folder(project, source.name))
     signals = measured_since(lake, Hour.of(watched.moment(-1)) + -24 * quality.DAYS)
-    return Story(source, watched, read_ledger(lake, source, now), happenings(lake, watched), signals)
+    return Story(source, watched, read_ledger(lake, source, now), happenings(lake, watched), now, signals)
 
 
-def write_pages(project: Project, story: Story) -> Path:
-    """The page of a source and the page over all; where the source's page is."""
-    page = _write_page(project, story)
-    build_index(project)
-    return page
+def write_page(project: Project, story: Story) -> Path:
+    """Make the page of a source again, and its card for the page over all; where the page is.
 
-
-def _write_page(project: Project, story: Story) -> Path:
+    A page is complete or not there. Raises LakeFault where the disk is full or the folder cannot be written.
+    """
     name = story.source.name
     page = site_folder(project) / page_name(name)
     _replace(cache_folder(project, name) / _CARD, msgspec.json.encode(_card(story)))
@@ -120,7 +108,7 @@ def _write_page(project: Project, story: Story) -> Path:
 
 
 def build_index(project: Project) -> Path:
-    """The page over all sources that have a page."""
+    """Make the page over all sources that have a page. Raises as `write_page` does."""
     folders = sorted((site_folder(project) / ".cache").glob(f"*/{_CARD}"))
     cards = [card for folder in folders if (card := _read_card(folder)) is not None]
     zones = {card.timezone for card in cards}
@@ -163,6 +151,7 @@ def _card(story: Story) -> _Card:
         simulated=story.source.simulated,
         timezone=story.source.timezone,
         summary=words.summary(story.watched, story.source, story.ledger),
+        drawn=words.drawn(story.drawn_at, story.source),
         figures=words.figures(story.watched),
         data=data,
     )
@@ -173,6 +162,8 @@ def _common(story: Story, axis: payload.Axis) -> dict[str, Any]:
         "source": story.source.name,
         "timezone": story.source.timezone,
         "counters": list(story.watched.counters),
+        "drawn": int(story.drawn_at.timestamp()),
+        "awaited": story.source.is_awaited(story.drawn_at),
         **payload.axis_payload(story.watched, axis),
         "hours": payload.hours_payload(story.ledger),
         "catalogue": payload.catalogue_payload(story.watched, axis),
@@ -188,6 +179,7 @@ def source_page(story: Story) -> bytes:
         data,
         source=story.source,
         summary=words.summary(watched, story.source, story.ledger),
+        drawn=words.drawn(story.drawn_at, story.source),
         figures=words.figures(watched),
         ages=words.ages(first_hours(watched, counter)),
         week=words.week(slots(watched, counter, story.source.timezone)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -43,6 +43,11 @@ def summary(watched: Watched, source: Source, ledger: Ledger) -> str:
     )
     words += f"{observed:,} of {len(ledger.hours):,} hours observed, {counted(ledger.count(HourState.GAP), 'gap')}"
     return words + (f", {quarantined:,} quarantined." if quarantined else ".")
+
+
+def drawn(at: datetime, source: Source) -> str:
+    """When the page was made; its script adds how long ago that is."""
+    return f"Drawn on {at.astimezone(ZoneInfo(source.timezone)):%-d %B %Y at %H:%M} ({source.timezone})"
 
 
 def figures(watched: Watched) -> dict[str, Any]:

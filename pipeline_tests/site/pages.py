@@ -13,7 +13,7 @@ from pipeline.core.hours import Hour, microseconds
 from pipeline.core.ledger import Ledger
 from pipeline.core.model import HourState
 from pipeline.core.project import Project
-from pipeline.site.build import Story, build_site
+from pipeline.site.build import Story, build_index, read_story, write_page
 from pipeline_tests.core.account import Account, Row, a_source, row
 from pipeline_tests.core.snapshots import at
 
@@ -38,7 +38,8 @@ def made_site(data: Path) -> tuple[Project, Account]:
                 continue
             account.tell(hours, _listing(hours), published={"n2": "2026-11-01T04:00:00Z"} if hours > 3 else None)
         make_mark(account.lake, "<b>cross-posted</b>", by="Ada", made_at=at(40), at=at(12), item_id="script")
-    build_site(project, account.source, at(HOURS))
+    write_page(project, read_story(project, account.source, at(HOURS)))
+    build_index(project)
     return project, account
 
 
@@ -80,4 +81,4 @@ def a_year(items: int = 200, hours: int = 8_760) -> Story:
         first_accepted_at=begin,
     )
     states = dict.fromkeys((Hour.of(begin + timedelta(hours=n)) for n in range(hours)), HourState.OBSERVED)
-    return Story(a_source(name="made"), watched, Ledger("made", states), [])
+    return Story(a_source(name="made"), watched, Ledger("made", states), [], begin + timedelta(hours=hours))

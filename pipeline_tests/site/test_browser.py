@@ -7,14 +7,17 @@ import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 
+from pipeline.core.hours import Hour
 from pipeline.core.project import Project
-from pipeline.site.build import build_index, source_page, write_pages
+from pipeline.site.build import build_index, read_story, source_page, write_page
 from pipeline_tests.core.account import Account
+from pipeline_tests.core.snapshots import at
 from pipeline_tests.loopback import Quiet, serving
 
 from .pages import TITLES, a_year, made_site
@@ -162,12 +165,34 @@ def test_an_address_that_would_run_as_script_is_no_link(browser: Browser) -> Non
     assert browser.complaints() == []
 
 
+def test_a_page_that_should_have_been_drawn_again_says_so(built: tuple[Path, Account], browser: Browser) -> None:
+    project = Project(defs=built[0].parent, data=built[0].parent)
+    browser.open("blog")
+    assert "days ago, and captures should come every hour" in browser.find(".stale").text
+    assert "ratchet status blog says what" in browser.find(".stale").text
+    browser.open("index")
+    assert "ratchet status blog says what" in browser.find("section .stale").text
+
+    story = read_story(project, replace(built[1].source, name="blog"), datetime.now(UTC))
+    try:
+        for name, source in (("late", story.source), ("ended", replace(story.source, end=Hour.of(at(30))))):
+            drawn = datetime.now(UTC) - (timedelta(minutes=119) if name == "late" else timedelta(days=9))
+            write_page(project, replace(story, source=replace(source, name=name), drawn_at=drawn))
+            browser.open(name)
+            assert browser.texts("#age") == ["."]
+    finally:
+        for name in ("late", "ended"):
+            (built[0] / f"{name}.html").unlink()
+            shutil.rmtree(built[0] / ".cache" / name)
+
+
 def test_each_source_of_the_page_over_all_has_a_time_axis_of_its_own(
     built: tuple[Path, Account], browser: Browser
 ) -> None:
     story = a_year(items=2, hours=30)
     project = Project(defs=built[0].parent, data=built[0].parent)
-    write_pages(project, replace(story, source=replace(story.source, name="earlier")))
+    write_page(project, replace(story, source=replace(story.source, name="earlier")))
+    build_index(project)
     try:
         browser.open("index")
         strips = browser.run(  # of the hours, the last chart of each source

@@ -16,7 +16,7 @@ from pipeline.core.analysis.happenings import Happening, Kind
 from pipeline.core.errors import LakeFault, NothingAccepted
 from pipeline.core.ledger import Ledger
 from pipeline.core.project import Project
-from pipeline.site.build import LARGEST, Story, build_index, build_site, source_page
+from pipeline.site.build import LARGEST, Story, build_index, read_story, source_page, write_page
 from pipeline_tests.core.account import Account, a_source, row
 from pipeline_tests.core.history_of import grown, together, watched
 from pipeline_tests.core.snapshots import at
@@ -71,7 +71,7 @@ def test_titles_that_need_no_script_are_escaped_too() -> None:
     told = together({0: {"old": 5}}, grown(hours, "new", 5, [(24, 10), (1_000, 1)]))
     history = watched(told, {"new": 5.0})
     items = tuple(replace(item, title=TITLES["script"]) for item in history.items)
-    page = source_page(Story(a_source(), replace(history, items=items), Ledger("blog", {}), [])).decode()
+    page = source_page(Story(a_source(), replace(history, items=items), Ledger("blog", {}), [], at(30))).decode()
     assert '<td><bdi dir="auto">&lt;/script&gt;&lt;script&gt;' in page
     assert page.count("</script>") == 2
 
@@ -103,7 +103,7 @@ def test_a_page_of_a_year_in_which_everything_moves_stays_small_and_says_what_it
 def test_pages_are_made_again_in_one_step_and_leave_nothing_behind(site: tuple[Project, Account]) -> None:
     project, account = site
     before = _page(project)
-    build_site(project, account.source, at(30))
+    write_page(project, read_story(project, account.source, at(30)))
     assert _page(project) == before
     assert sorted(path.name for path in (project.data / "site").iterdir()) == [".cache", "blog.html", "index.html"]
 
@@ -120,7 +120,8 @@ def test_a_source_called_index_does_not_take_the_place_of_the_page_over_all(
     (tmp_path / "lake").mkdir()
     (tmp_path / "lake" / "index").symlink_to(site[0].data / "lake" / "blog")
     project = Project(defs=tmp_path, data=tmp_path)
-    assert build_site(project, a_source(name="index"), at(30)).name == "index-source.html"
+    assert write_page(project, read_story(project, a_source(name="index"), at(30))).name == "index-source.html"
+    build_index(project)
     assert '<a href="index-source.html">index</a>' in _page(project, "index")
 
 
@@ -145,17 +146,16 @@ def test_the_page_over_all_names_the_sources_that_have_no_page_yet(
 def test_a_source_without_an_accepted_hour_has_no_page(tmp_path: Path) -> None:
     project = Project(defs=tmp_path, data=tmp_path)
     with pytest.raises(NothingAccepted):
-        build_site(project, a_source(), at(0))
+        write_page(project, read_story(project, a_source(), at(0)))
     assert not (tmp_path / "site" / "blog.html").exists()
 
 
 def test_a_folder_that_cannot_be_written_is_a_fault_with_words(site: tuple[Project, Account], tmp_path: Path) -> None:
     project, account = site
     elsewhere = Project(defs=tmp_path, data=tmp_path)
-    (tmp_path / "lake").symlink_to(project.data / "lake")
     (tmp_path / "site").write_text("a file")
     with pytest.raises(LakeFault, match="cannot be used"):
-        build_site(elsewhere, account.source, at(30))
+        write_page(elsewhere, read_story(project, account.source, at(30)))
 
 
 def test_the_page_names_what_drifted_and_draws_the_signals_that_ever_moved(tmp_path: Path) -> None:
@@ -166,7 +166,7 @@ def test_the_page_names_what_drifted_and_draws_the_signals_that_ever_moved(tmp_p
             more = {"badge": "<b>gold</b>"} if hours == 8 else {}
             titles = [None if hours == 9 and n == 0 else f"T{n}" for n in range(8)]
             account.tell(hours, [row(f"n{n}", hours, name=title, **more) for n, title in enumerate(titles)])
-    page = build_site(project, account.source, at(10)).read_text()
+    page = write_page(project, read_story(project, account.source, at(10))).read_text()
     section = page[page.index('id="quality"') : page.index('id="happened-title"')]
     assert "the platform sends what it never sent before: data.note_stats.badge" in section
     assert "title missing in 12 % of items since 09:17 UTC, never before (9 captures)" in section
@@ -185,7 +185,7 @@ def test_spikes_stand_in_a_table_with_what_came_before_them_as_text() -> None:
     history = watched({hour: values for hour, values in told.items() if hour <= 201})
     mark = Happening(at(199), Kind.MARK, "n1", f"{TITLES['script']} (Ada)")
     item = replace(history.items[0], title=TITLES["image"])
-    story = Story(a_source(), replace(history, items=(item,)), Ledger("blog", {}), [mark])
+    story = Story(a_source(), replace(history, items=(item,)), Ledger("blog", {}), [mark], at(30))
     [row] = re.findall(r'<table id="spikes">.*?<tbody>\n(.*?)\n</tbody>', source_page(story).decode(), re.S)
     when, name, gained, *_, before = re.findall(r"<td[^>]*>(.*?)</td>", row)
     assert when == "Mon, 9 Nov 2026, 07:17"

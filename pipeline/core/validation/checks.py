@@ -55,7 +55,8 @@ def readable_listing(evidence: Evidence) -> Finding:
     if not broken:
         shifts = len(evidence.listing.shifts)
         again = f" Items moved between them, so they were read {shifts + 1} times." if shifts else ""
-        return Finding("readable_listing", True, f"All {evidence.listing.pages} pages were read.{again}", facts=facts)
+        whole = f"Read whole: {counted(evidence.listing.pages, 'page')}.{again}"
+        return Finding("readable_listing", True, whole, facts=facts)
     reason = "; ".join(
         f"page {problem.page}: {problem.problem}" if problem.page else problem.problem for problem in problems[:NAMED]
     )

@@ -49,6 +49,9 @@ function shapesList(kinds) {
 
 // Charts ---------------------------------------------------------------------------------------
 
+// The steps between two ticks: counts are whole numbers.
+const WHOLE = Array.from({ length: 15 }, (_, power) => [1, 2, 5].map((n) => n * 10 ** power)).flat();
+
 // A spike dwarfs the rest where the highest rate is far above nearly all others.
 function isSpiky(rates) {
   const known = rates.filter((rate) => rate > 0).sort((a, b) => a - b);
@@ -126,7 +129,7 @@ function charts(box, part, shown, happened, options) {
     if (caption) figure.append(make("figcaption", {}, caption));
     box.append(figure);
     const plot = new uPlot({
-      width, height, tzDate: zoned, legend: { show: false }, padding: [8, 10, 0, 0],
+      width, height, tzDate: zoned, legend: { show: false }, padding: [8, RIGHT, 0, 0],
       cursor: { sync: { key: options.key, scales: ["x", null] }, y: false, drag: { x: true, y: false },
         points: { show: false }, bind: {} },
       scales: { x: { time: true, range: [options.min, options.max] }, ...scales },
@@ -169,7 +172,7 @@ function charts(box, part, shown, happened, options) {
     const words = told.size < new Set(shown).size ? number : short;
     return shown.map((n) => (n === null ? "" : words.format(n)));
   };
-  const left = axis({ size: LEFT, values: ticks, space: 34 });
+  const left = axis({ size: LEFT, values: ticks, space: 34, incrs: WHOLE });
 
   // `beside`: as far as a sign may reach over the sides, so that one of the first or last moment is whole.
   function inPlot(self, paint, beside = 0) {

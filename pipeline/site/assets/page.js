@@ -18,6 +18,16 @@ function printing(on) {
 window.addEventListener("beforeprint", () => printing(true));
 window.addEventListener("afterprint", () => printing(false));
 
+// A page knows nothing of what came after it. Old in hours that should have brought captures, it says so.
+function tellAge(place, part) {
+  const hours = Math.floor((Date.now() / 1000 - part.drawn) / HOUR);
+  if (!part.awaited || hours < 2) return;
+  const ago = hours < 48 ? `${hours} hours` : `${Math.floor(hours / 24)} days`;
+  place.classList.add("stale");
+  place.textContent = `, ${ago} ago, and captures should come every hour. If there is no newer page than this, ` +
+    `something is in the way: ratchet status ${part.source} says what.`;
+}
+
 // The page of one source -----------------------------------------------------------------------
 
 function sourcePage(part) {
@@ -52,8 +62,9 @@ function sourcePage(part) {
     let peak = null;
     shown.rate.forEach((rate, n) => { if (rate !== null && (peak === null || rate > shown.rate[peak])) peak = n; });
     const told = date(shown.x[first]) === date(shown.x[last]) ? time : date;  // of one day the times tell the two apart
-    let words = `${number.format(shown.total[first])} ${shown.counter} on ${told(shown.x[first])}, ` +
-      `${number.format(shown.total[last])} on ${told(shown.x[last])}.`;
+    const counted = (at) => number.format(shown.total[at]);
+    let words = `${counted(first)} ${shown.counter} on ${told(shown.x[first])}` +
+      (first === last ? "." : `, ${counted(last)} on ${told(shown.x[last])}.`);
     if (peak !== null) words += ` Fastest: ${decimal.format(shown.rate[peak])} an hour before ${time(shown.x[peak])}.`;
     const count = (kind) => happened.filter((h) => h.k === kind).length;
     const crossed = count("crossed");
@@ -184,6 +195,7 @@ function sourcePage(part) {
       fillItems();
     });
   }
+  tellAge($("age"), part);
   drawings.push(draw);
   draw();
   fillItems();
@@ -195,6 +207,7 @@ function sourcePage(part) {
 function overview(parts) {
   parts.forEach(prepare);
   parts.forEach((part, n) => {
+    tellAge(document.getElementById(`age-${n}`), part);
     const box = document.getElementById(`charts-${n}`);
     const draw = () => {
       const shown = model(part, part.counters[0], null);

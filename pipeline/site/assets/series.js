@@ -1,7 +1,7 @@
 // The numbers of the page and the words for them.
 
 const data = JSON.parse(document.getElementById("data").textContent);
-const HOUR = 3600, LEFT = 62;
+const HOUR = 3600, LEFT = 62, RIGHT = 28;
 const number = new Intl.NumberFormat("en");
 const short = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
 const decimal = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
