@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -27,6 +27,7 @@ from pipeline.cli.summary import hours_words, print_summary
 from pipeline.core.corrections import decide
 from pipeline.core.errors import ConfigError
 from pipeline.core.history import read_report
+from pipeline.core.hours import Hour
 from pipeline.core.ledger import Ledger
 from pipeline.core.model import Crossing, HourState, RuleKind
 from pipeline.core.project import Project
@@ -98,6 +99,7 @@ def told(tmp_path_factory: pytest.TempPathFactory, new_home: Path) -> Iterator[P
         write_source(project, "a_broken_one", NOWHERE, colour="red")
         write_source(project, "idle", NOWHERE, enabled=False)
         write_source(project, "over", NOWHERE, end="2026-04-01")
+        write_source(project, "ending", NOWHERE, end=Hour.of(datetime.now(UTC) + timedelta(minutes=3)).key)
         write_source(project, "silent", NOWHERE)
         write_source(project, "trial", NOWHERE, simulated=True)
         yield project
@@ -122,7 +124,7 @@ def test_a_source_that_is_over_is_said_to_have_ended(told: Project) -> None:
     table, *_ = ratchet("status", COLUMNS="200").stdout.split("\n\n")
     lines = {line.split()[0]: line for line in table.splitlines()}
     assert lines["over"].rstrip().endswith("(ended)")
-    assert "(ended)" not in lines[BLOG]
+    assert "(ended)" not in lines[BLOG] + lines["ending"]
 
 
 def test_a_broken_source_keeps_the_status_of_the_others_from_nobody(told: Project) -> None:
@@ -137,7 +139,7 @@ def test_a_broken_source_keeps_the_status_of_the_others_from_nobody(told: Projec
 def test_a_broken_source_is_left_out_of_the_json(told: Project) -> None:
     done = ratchet("status", "--json")
     assert done.returncode == 2
-    assert list(json.loads(done.stdout)) == [BLOG, "idle", "over", "silent", "trial"]
+    assert list(json.loads(done.stdout)) == [BLOG, "ending", "idle", "over", "silent", "trial"]
     assert all(words in done.stderr for words in BROKEN)
 
 
@@ -154,6 +156,7 @@ def test_max_age_of_all_asks_only_what_the_present_should_bring(told: Project) -
     stale = [line for line in done.stderr.splitlines() if "accepted" in line]
     assert stale == [
         f"{BLOG} has accepted nothing since 2026-04-04T11:17:00Z. Run: ratchet collect {BLOG}",
+        "ending has never accepted anything. Run: ratchet collect ending",
         "silent has never accepted anything. Run: ratchet collect silent",
     ]
     assert done.returncode == 2

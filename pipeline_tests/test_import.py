@@ -84,6 +84,8 @@ def test_a_day_of_which_the_tenth_hour_is_bad_and_once_more(blog: Blog, tmp_path
     ledger = read_ledger(blog.lake, blog.source, (FIRST + 24).start)
     assert [hour for hour, state in ledger.hours.items() if state is HourState.QUARANTINED] == [BAD]
     assert ledger.count(HourState.OBSERVED) == 23
+    advice = f"If it is true, say so: ratchet correct {BLOG} {BAD.key} --accept --by NAME --reason TEXT"
+    assert advice in ratchet("status", BLOG, COLUMNS="200").stdout
     record = decode(blog.lake.quarantine(blog.lake.refused()[0]), Quarantine)
     assert (record.origin, record.failed) == (Origin.IMPORT, ("non_decreasing_counts",))
     assert untold(blog.lake) == set()

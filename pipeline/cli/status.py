@@ -109,6 +109,8 @@ def _print(found: dict[str, dict[str, Any]], now: datetime, ended: set[str]) -> 
         for refused in status["quarantined_hours"][-3:]:
             words = escape(_refusal_words(refused))
             console.print(f"\n[red]✗[/] {name} {refused['hour']} {words}", soft_wrap=not console.is_terminal)
+            if refused["next_step"] and not _is_in_the_way(status):  # an open incident has said it
+                console.print(f"  {escape(refused['next_step'])}", soft_wrap=True)
         for decision in status["corrections"][-3:]:
             console.print(f"\n✎ {name} {escape(_decision_words(decision))}", soft_wrap=True)
     console.print("\n[dim]● observed  ✗ quarantined  ◐ unfinished  · gap[/]")
@@ -166,13 +168,19 @@ def _open_lines(name: str, status: dict[str, Any]) -> list[str]:
     """What stands in the way now, and what to do about it."""
     from pipeline.core.text import legible
 
-    incident = status["last_incident"]
     lines = []
-    if incident is not None and incident["over_at"] is None:
+    if _is_in_the_way(status):
+        incident = status["last_incident"]
         lines.append(f"\n! {name}: {legible(incident['what'], 400)}\n  {incident['next_step']}")
     elif status["dead_session"] is not None:
         lines.append(f"\n! {name}: {status['dead_session']}\n  Renew its credential, then run: ratchet collect {name}")
     return lines
+
+
+def _is_in_the_way(status: dict[str, Any]) -> bool:
+    """Whether an incident is open."""
+    incident = status["last_incident"]
+    return incident is not None and incident["over_at"] is None
 
 
 def _minute(moment: str) -> str:

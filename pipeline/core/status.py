@@ -14,6 +14,7 @@ from pipeline.core.ledger import corrections, quarantined, read_coverage, read_l
 from pipeline.core.lineage import read_lineage
 from pipeline.core.model import HourState, Source
 from pipeline.core.sessions import known_dead_session
+from pipeline.core.verdicts import refusal_advice
 
 
 def status_of(lake: SourceLake, source: Source, now: datetime, book: Book | None = None) -> dict[str, Any]:
@@ -43,6 +44,7 @@ def status_of(lake: SourceLake, source: Source, now: datetime, book: Book | None
                 "captured_at": format_time(capture.captured_at),
                 "checks": list(record.failed),
                 "reason": record.reason,
+                "next_step": refusal_advice(source.name, capture.hour.key, record.failed),
                 "captures": [format_time(c.captured_at) for c in lake.captures(capture.hour, capture.hour)],
             }
             for capture, record in quarantined(lake, ledger)

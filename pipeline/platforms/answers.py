@@ -57,13 +57,21 @@ def named_faults(where: str, timeout: float) -> Iterator[None]:
     except httpx.TimeoutException:
         raise TransportFault(f"{where} did not answer within {timeout:g} s") from None
     except httpx.ConnectError as error:
-        raise TransportFault(f"{where} could not be reached: {error}") from None
+        what = f"{where} could not be reached: {error}"
+        raise TransportFault(what, *_advice(error.request.url.host)) from None
     except httpx.RemoteProtocolError:
         raise TransportFault(f"{where} broke off before its answer was complete") from None
     except httpx.DecodingError:
         raise TransportFault(f"{where} sent a compressed body that does not unpack") from None
     except httpx.TransportError as error:
         raise TransportFault(f"{where} lost the connection ({type(error).__name__})") from None
+
+
+def _advice(host: str) -> list[str]:
+    """What is of use where nothing listens on this very machine; nothing beside the usual words elsewhere."""
+    if host not in ("localhost", "::1") and not host.startswith("127."):
+        return []
+    return ["Nothing was recorded. Start what should listen there (for the shipped demo: make dev), then try again."]
 
 
 def meaning(response: httpx.Response, where: str, login_hint: str, now: datetime) -> TransportFault | DeadSession:

@@ -9,13 +9,17 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
+from pipeline.core.crossings import measured_over
 from pipeline.core.deltas import hour_delta
 from pipeline.core.errors import LakeFault
 from pipeline.core.model import Crossing, Rule, RuleKind
 from pipeline.core.rules import RuleState, evaluate
+from pipeline.platforms.points.adapter import Points
 
+from .account import a_source
 from .snapshots import Capture, at, recorded_captures, views, write_snapshots
 
 Fired = tuple[str, float, float, float | None]
@@ -164,6 +168,13 @@ def test_a_rate_is_measured_over_the_time_that_elapsed(tmp_path: Path) -> None:
     assert Played([rate(50, per_seconds=60)], [views(0, a=0), views(1, a=3060)], tmp_path).fired[1] == [
         ("a", 50, 51, None)
     ]
+
+
+def test_the_time_that_a_rate_spans_is_told_of_captures_and_not_of_feeds(tmp_path: Path) -> None:
+    delta = pa.table({"item_id": ["a"], "elapsed_seconds": [7200.0]})
+    fired = [Crossing("views > 50/hour", RuleKind.RATE_ABOVE, "views", "a", None, None, 50, 51, None, "2026-11-01T02")]
+    assert measured_over(a_source(), fired, delta) == {"a": timedelta(hours=2)}
+    assert measured_over(a_source(platform=Points.model_validate({"spool": str(tmp_path)})), fired, delta) == {}
 
 
 def test_a_rate_per_minute_is_armed_again_by_its_rate_per_minute(tmp_path: Path) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -91,6 +92,32 @@ def test_a_failure_is_remembered_without_the_address_and_a_success_forgets_it(
         assert heartbeat.beat(lake, source, at(1)) is None
         world.look(at(1))
         assert world.open_causes() == []
+
+
+class _Dripping(Quiet):
+    """Sends a byte of a header long before any timeout of a read ends, and its end long after all patience."""
+
+    patience: ClassVar[threading.Event]
+
+    def do_GET(self) -> None:
+        self.wfile.write(b"HTTP/1.1 200 OK\r\nX-Drip: ")
+        for _ in range(500):
+            if self.patience.wait(0.01):
+                return
+            self.wfile.write(b".")
+        self.wfile.write(b"\r\n\r\n")
+
+
+def test_a_service_that_drips_is_given_up_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(heartbeat, "PATIENCE_SECONDS", 0.2)
+    _Dripping.patience = threading.Event()
+    world = World(tmp_path / "lake")
+    with serving(_Dripping) as port:
+        world.add("blog", heartbeat_url=f"http://127.0.0.1:{port}/")
+        with world.of("blog").writing():
+            fault = heartbeat.beat(world.of("blog"), world.sources["blog"], at(0))
+        _Dripping.patience.set()
+    assert fault == "The heartbeat was not answered in time."
 
 
 def test_a_service_that_cannot_be_reached_or_does_not_answer_is_given_up(

@@ -53,8 +53,10 @@ def test_a_fault_that_passed_leaves_a_whole_capture(sandbox: NoteSandbox, fetch:
 def test_a_platform_that_cannot_be_reached_is_a_transport_fault(note: Note, fetch: Fetch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-    with pytest.raises(TransportFault, match=f"127.0.0.1:{port}/api/v1/stats/pv could not be reached"):
+    with pytest.raises(TransportFault, match=f"127.0.0.1:{port}/api/v1/stats/pv could not be reached.*\n.*make dev"):
         fetch(note.model_copy(update={"base_url": f"http://127.0.0.1:{port}"}))
+    with pytest.raises(TransportFault, match=r"could not be reached.*\n.*status page"):
+        fetch(note.model_copy(update={"base_url": "http://ratchet.invalid"}))
 
 
 @pytest.mark.parametrize("address", ["http://256.1.1.1", "http://blog..example", f"http://{'long' * 20}.example"])

@@ -110,6 +110,9 @@ def test_a_finished_segment_goes_only_at_the_size_that_was_delivered(tmp_path: P
     assert spool.remove_finished(str(path), path.stat().st_size, 0)
     empty = write(tmp_path, range(0))
     assert not spool.remove_finished(str(empty), 0, 60)  # its writer may be about to lock it
+    assert not spool.remove_finished(str(empty), 0, 0)  # also where nobody asks for patience
+    os.utime(empty, (0, 0))
+    assert spool.remove_finished(str(empty), 0, 60)
 
 
 def test_what_cannot_be_delivered_is_kept_with_its_reason(tmp_path: Path) -> None:
