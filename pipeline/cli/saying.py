@@ -17,8 +17,12 @@ from pipeline.core.errors import ConfigError, RatchetError
 from pipeline.core.text import printable
 
 if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
     from pipeline.notify.delivery import Delivery
 
+_WIDEST = 2_000
 _OBEYED_IN_JSON = re.compile("[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
@@ -40,6 +44,21 @@ def say_json(content: object) -> None:
     """One JSON document, in which what a terminal would obey is written as its number."""
     text = msgspec.json.format(msgspec.json.encode(content)).decode()
     click.echo(_OBEYED_IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
+
+
+def whole_width(table: Table) -> int:
+    """How many columns of a terminal a table takes of which nothing is cut."""
+    from rich.console import Console
+
+    return Console(width=_WIDEST).measure(table).maximum
+
+
+def say_table(console: Console, table: Table) -> None:
+    """Every column whole: on a narrow terminal its lines are longer than it, and never cut."""
+    width = console.width
+    console.width = max(width, whole_width(table))
+    console.print(table)
+    console.width = width
 
 
 def say_messages(deliveries: Sequence[Delivery]) -> None:

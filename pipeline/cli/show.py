@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _BARS = "▁▂▃▄▅▆▇█"
 _ROWS, _DAYS, _FEWER_DAYS, _HAPPENINGS = 25, 30, 14, 8
-_TITLE, _SHORTEST_TITLE, _LONGEST_ID, _WIDEST = 46, 12, 300, 2_000
+_TITLE, _SHORTEST_TITLE, _LONGEST_ID = 46, 12, 300
 _DAY = 86_400_000_000
 
 
@@ -169,20 +169,15 @@ def _whose(happening: dict[str, Any], titles: dict[str, str]) -> str:
 
 
 def _print_items(console: Console, content: dict[str, Any]) -> None:
-    """Every column whole: titles give way where a terminal is narrow, and lines are longer than it where it is tiny."""
-    from rich.console import Console
+    """Titles give way where a terminal is narrow."""
+    from pipeline.cli.saying import say_table, whole_width
 
-    whole = Console(width=_WIDEST)
     roomy = not console.is_terminal or console.width >= 100
     days, title = (_DAYS if roomy else _FEWER_DAYS), _TITLE
-    wanted = whole.measure(_items(content, days, title)).maximum
+    wanted = whole_width(_items(content, days, title))
     if console.is_terminal and wanted > console.width:
         title = max(_TITLE - (wanted - console.width), _SHORTEST_TITLE)
-    table = _items(content, days, title)
-    width = console.width
-    console.width = max(width, whole.measure(table).maximum)
-    console.print(table)
-    console.width = width
+    say_table(console, _items(content, days, title))
 
 
 def _items(content: dict[str, Any], days: int, title: int) -> Table:

@@ -82,6 +82,8 @@ def _print(found: dict[str, dict[str, Any]], now: datetime, ended: set[str]) -> 
     from rich.markup import escape
     from rich.table import Table
 
+    from pipeline.cli.saying import say_table
+
     console = Console()
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
     for name in ("source", "its last 24 hours", "observed", "quarantined", "gaps", "last accepted"):
@@ -100,7 +102,7 @@ def _print(found: dict[str, dict[str, Any]], now: datetime, ended: set[str]) -> 
             _accepted_words(status, now) + (" (ended)" if name in ended else ""),
         )
         now_table.add_row(name, _incident_words(status), _credential_words(status, now))
-    console.print(table)
+    say_table(console, table)
     console.print()
     console.print(now_table)
     for name, status in found.items():

@@ -189,6 +189,8 @@ def _spikes(found: Sequence[Spike], counter: str, stretch: Stretch) -> Iterator[
 def _coverage(lake: SourceLake, source: Source, stretch: Stretch, now: datetime) -> str:
     ledger = read_ledger(lake, source, now)
     states = [state for hour, state in ledger.hours.items() if stretch.begin <= hour.start < stretch.end]
+    if not states:
+        return "None of its hours lies in that time."
     counts = {state: states.count(state) for state in HourState}
     words = f"{counts[HourState.OBSERVED]} of {len(states)} hours observed"
     missing = [f"{counts[state]} {state}" for state in (HourState.QUARANTINED, HourState.UNFINISHED) if counts[state]]

@@ -15,6 +15,7 @@ from pipeline.core.analysis.marks import make_mark
 from pipeline.core.analysis.spikes import Spike
 from pipeline.core.analysis.watched import Item, read_watched
 from pipeline.core.errors import ChannelFault
+from pipeline.core.hours import Hour
 from pipeline.core.model import Origin, Period
 from pipeline.notify.digest import (
     MOST_MOVERS,
@@ -140,6 +141,9 @@ def test_a_day_without_an_observation_has_a_digest_that_says_so(account: Account
     later = NOON + timedelta(days=1)
     body = digest_message(account.lake, account.source, last_stretch(Period.DAILY, later, "UTC"), later).body
     assert body == "Not one hour was observed.\n0 of 24 hours observed, 24 missing."
+    over = replace(account.source, end=Hour.of(later - timedelta(days=3)))
+    body = digest_message(account.lake, over, last_stretch(Period.DAILY, later, "UTC"), later).body
+    assert body == "Not one hour was observed.\nNone of its hours lies in that time."
 
 
 def test_a_source_that_never_accepted_anything_has_one_too(tmp_path: Path) -> None:
