@@ -58,7 +58,10 @@ def figures(watched: Watched) -> dict[str, Any]:
         gains = []
         for window in WINDOWS:
             gain = total_gain(watched, counter, window)
-            gains.append({"window": WINDOW_WORDS[window], "words": signed(gain.value), "note": gain.note})
+            known = gain.value is not None
+            gains.append(
+                {"window": WINDOW_WORDS[window], "words": signed(gain.value), "known": known, "note": gain.note}
+            )
         found[counter] = {"total": _UNKNOWN if total is None else f"{total:,}", "gains": gains}
     return found
 
