@@ -50,8 +50,8 @@ query Executions($asset: AssetKeyInput!, $check: String!, $partition: String) {
 
 
 @contextmanager
-def asking_in_process(instance: dg.DagsterInstance) -> Iterator[Ask]:
-    """Ask the webserver's resolvers about ``instance``, with the definitions as Dagster loads them."""
+def loaded_in_process(instance: dg.DagsterInstance) -> Iterator[WorkspaceProcessContext]:
+    """The definitions as Dagster loads them, and ``instance``."""
     origin = InProcessCodeLocationOrigin(
         LoadableTargetOrigin(module_name="pipeline.definitions"), location_name="pipeline"
     )
@@ -59,14 +59,21 @@ def asking_in_process(instance: dg.DagsterInstance) -> Iterator[Ask]:
         # While it describes a location to itself, Dagster uses parts of its own that it calls deprecated.
         warnings.simplefilter("ignore", DeprecationWarning)
         with WorkspaceProcessContext(instance, InProcessWorkspaceLoadTarget(origin)) as context:
+            yield context
 
-            def ask(query: str, **variables: Any) -> Mapping[str, Any]:
-                answered = execute_query(context, query, variables)
-                assert "errors" not in answered, answered["errors"]
-                found: Mapping[str, Any] = answered["data"]
-                return found
 
-            yield ask
+@contextmanager
+def asking_in_process(instance: dg.DagsterInstance) -> Iterator[Ask]:
+    """Ask the webserver's resolvers about ``instance``."""
+    with loaded_in_process(instance) as context:
+
+        def ask(query: str, **variables: Any) -> Mapping[str, Any]:
+            answered = execute_query(context, query, variables)
+            assert "errors" not in answered, answered["errors"]
+            found: Mapping[str, Any] = answered["data"]
+            return found
+
+        yield ask
 
 
 def shown(ask: Ask, source: str) -> dict[str, Any]:

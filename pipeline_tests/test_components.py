@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
 import pytest
+from dagster._daemon.sensor import execute_sensor_iteration
 
 from pipeline.core.project import ROOT, Project
 from pipeline.definitions import definitions
@@ -22,6 +24,7 @@ from pipeline_tests.dagster_parts import (
     run_program,
     write_source,
 )
+from pipeline_tests.graphql import EXECUTIONS, asking_in_process, loaded_in_process
 
 SECRET = "planted in a place where it does not belong"
 NOWHERE = "http://127.0.0.1:9"
@@ -96,6 +99,26 @@ def test_a_source_that_cannot_load_is_a_failing_check_that_names_file_and_line_a
     told = "".join(str(entry.to_json()) for entry in blog.instance.all_logs(result.run_id))
     assert SECRET not in told + str(evaluation)
     assert COOKIE not in told + str(evaluation)
+
+
+def test_dagster_is_told_once_of_each_fault_without_anybody_running_the_check(blog: Blog) -> None:
+    name = "wrong_key"
+    file = write_broken(blog.project, name)
+    with asking_in_process(blog.instance) as ask:
+        asked = {"asset": {"path": [name, "configuration"]}, "check": "loads"}
+        assert ask(EXECUTIONS, **asked)["assetCheckExecutions"] == []
+    with loaded_in_process(blog.instance) as workspace:
+        faults = list(execute_sensor_iteration(workspace, logging.getLogger("tests"), None, None))
+    assert not any(faults)
+    with asking_in_process(blog.instance) as ask:
+        (execution,) = ask(EXECUTIONS, **asked)["assetCheckExecutions"]
+    assert execution["status"] == "FAILED"
+    assert f"{file}:6: there is no key 'colour'" in execution["evaluation"]["description"]
+
+    sensor = load().get_repository_def().get_sensor_def(f"{name}_configuration")
+    first = sensor.evaluate_tick(dg.build_sensor_context(blog.instance))
+    again = sensor.evaluate_tick(dg.build_sensor_context(blog.instance, cursor=first.cursor))
+    assert (len(first.asset_events), len(again.asset_events)) == (1, 0)
 
 
 def test_beside_a_source_that_cannot_load_another_captures(blog: Blog) -> None:

@@ -3,29 +3,47 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import dagster as dg
 
 from pipeline.core.errors import ConfigError
 
+_LOADS = "loads"
+
 
 def broken_source_definitions(folder: str, error: ConfigError) -> dg.Definitions:
     """``folder``: the name of the folder in ``defs/``, which need not be a sound name of a source."""
     name = re.sub(r"[^A-Za-z0-9_]", "_", folder)
+    said = str(error)
+    verdict: dict[str, Any] = {
+        "passed": False,
+        "description": said,
+        "metadata": {"file": str(error.file), "line": error.line or 0},
+    }
 
     @dg.asset(
         key=[name, "configuration"],
         group_name=name,
-        description=f"This source cannot load: {error}",
+        description=f"This source cannot load: {said}",
         kinds={"yaml"},
     )
     def configuration() -> None:
-        raise dg.Failure(str(error), allow_retries=False)
+        raise dg.Failure(said, allow_retries=False)
 
-    @dg.asset_check(asset=configuration, name="loads", description="The source's YAML can be used.", blocking=True)
+    @dg.asset_check(asset=configuration, name=_LOADS, description="The source's YAML can be used.", blocking=True)
     def loads() -> dg.AssetCheckResult:
-        return dg.AssetCheckResult(
-            passed=False, description=str(error), metadata={"file": str(error.file), "line": error.line or 0}
-        )
+        return dg.AssetCheckResult(**verdict)
 
-    return dg.Definitions(assets=[configuration], asset_checks=[loads])
+    @dg.sensor(
+        name=f"{name}_configuration",
+        description="Fail the check of this source once for each fault, so that nobody has to run it to see it.",
+        default_status=dg.DefaultSensorStatus.RUNNING,
+    )
+    def told(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+        if context.cursor == said:
+            return dg.SkipReason("The check says it already.")
+        failed = dg.AssetCheckEvaluation(asset_key=configuration.key, check_name=_LOADS, blocking=True, **verdict)
+        return dg.SensorResult(asset_events=[failed], cursor=said)
+
+    return dg.Definitions(assets=[configuration], asset_checks=[loads], sensors=[told])

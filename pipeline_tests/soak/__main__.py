@@ -40,6 +40,13 @@ def _print(console: Console, found: Figures, week: Week) -> None:
     console.print(table)
 
 
+def _print_day(console: Console, week: Week) -> None:
+    """What is at hand. To judge the lake and the database would take memory of the very process that is measured."""
+    held = ", ".join(f"{process} {values[-1] / 2**20:,.0f}" for process, values in week.memory.items())
+    hours = len(week.seconds)
+    console.print(f"{hours:,} hours, {median(week.seconds[-24:]):.1f} s each. MB held: {held}", soft_wrap=True)
+
+
 @click.command()
 @click.option("--sources", type=click.IntRange(1, 99), default=20, show_default=True, help="How many sources.")
 @click.option("--hours", type=click.IntRange(min=1), default=168, show_default=True, help="How many simulated hours.")
@@ -47,7 +54,8 @@ def _print(console: Console, found: Figures, week: Week) -> None:
 def main(sources: int, hours: int, workers: int) -> None:
     """Let so many sources tick at the same minute, hour after hour, under a driven clock.
 
-    A table comes with every simulated day. Ctrl-C ends it with the hour that it is in, and judges what was done.
+    A line comes with every simulated day, and a table at the end. Ctrl-C ends it with the hour that it is in, and
+    judges what was done.
 
     Example: python -m pipeline_tests.soak --sources 5 --hours 24
     """
@@ -56,8 +64,8 @@ def main(sources: int, hours: int, workers: int) -> None:
     with TemporaryDirectory(prefix="ratchet-soak-") as folder, made_week(Path(folder), sources, workers) as week:
         simulated = track(week.run(hours), "Simulating", total=hours, console=console)
         for hour in takewhile(lambda _: not enough.is_set(), simulated):
-            if (hour + 1) % 24 == 0 and hour + 1 < hours:
-                _print(console, figures(week), week)
+            if (hour + 1) % 24 == 0:
+                _print_day(console, week)
         found = figures(week)
         _print(console, found, week)
     failures = list(found.failures())

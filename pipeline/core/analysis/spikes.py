@@ -21,7 +21,7 @@ import numpy as np
 from pipeline.core.analysis.happenings import Happening, Kind
 from pipeline.core.analysis.watched import HOUR, MISSING, Floats, Item, Watched
 from pipeline.core.hours import microseconds
-from pipeline.core.text import duration
+from pipeline.core.text import duration, unlisted
 
 LONGEST_HOURS = 6.0
 FEWEST = 15
@@ -138,8 +138,7 @@ def before_words(spike: Spike) -> str:
     if not spike.before:
         return f"nothing published or marked in the {duration(BEFORE)} before"
     named = [_happening_words(spike, h) for h in spike.before[:_NAMED]]
-    more = len(spike.before) - _NAMED
-    return "; ".join(named) + (f"; and {more:,} more" if more > 0 else "")
+    return "; ".join([*named, *unlisted(named, len(spike.before))])
 
 
 def _happening_words(spike: Spike, happening: Happening) -> str:
