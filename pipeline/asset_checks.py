@@ -46,11 +46,12 @@ def build_asset_checks(source: Source, partitions: dg.PartitionsDefinition) -> l
             judged = history.verdict(lake, source, standing_capture(lake, step.hour))
             if not judged.accepted:
                 history.record_refusal(lake, judged)
-                if step.is_live:
-                    draw_pages(source, step.clock.now(), context.log)
             findings = (*judged.judged, history.steadiness(lake, judged))
         for finding in findings:
             yield _check_result(asset_key(source, RAW), finding)
+        if step.is_live and not judged.accepted:
+            with failing_loudly():  # after the results, which the pages must not stand in the way of
+                draw_pages(source, step.clock.now(), context.log)
 
     @dg.multi_asset_check(
         name=f"{source.name}_delta_checks",
