@@ -15,7 +15,7 @@ from pipeline.core.signals import drift
 from pipeline.core.text import plain
 from pipeline.core.validation import conservation
 from pipeline.core.validation.checks import CAPTURE_CHECKS
-from pipeline.drawing import draw_pages
+from pipeline.drawing import draw_if_possible
 from pipeline.failures import Step, failing_loudly
 from pipeline.graph import DELTA, RAW, asset_key, pool
 from pipeline.metadata import finding_metadata
@@ -51,7 +51,7 @@ def build_asset_checks(source: Source, partitions: dg.PartitionsDefinition) -> l
             yield _check_result(asset_key(source, RAW), finding)
         if step.is_live and not judged.accepted:
             with failing_loudly():  # after the results, which the pages must not stand in the way of
-                draw_pages(source, step.clock.now(), context.log)
+                draw_if_possible(source, step.clock.now(), context.log)
 
     @dg.multi_asset_check(
         name=f"{source.name}_delta_checks",

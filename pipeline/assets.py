@@ -17,7 +17,7 @@ from pipeline.core.lake import VALIDATED, CaptureRef
 from pipeline.core.lineage import standing_capture
 from pipeline.core.model import Source
 from pipeline.core.observe import observe
-from pipeline.drawing import draw_pages
+from pipeline.drawing import draw_if_possible
 from pipeline.failures import Step, failing_loudly
 from pipeline.graph import DELTA, RAW, REPORT, SNAPSHOT, asset_key, asset_owners, asset_tags, pool
 from pipeline.metadata import (
@@ -152,7 +152,7 @@ def _threshold_report(source: Source, common: _Common) -> dg.AssetsDefinition:
 
 def _page_metadata(context: dg.AssetExecutionContext, source: Source, now: datetime) -> Metadata:
     """Draw the pages; returns what only the whole history tells: the spikes of the last day."""
-    story = draw_pages(source, now, context.log)
+    story = draw_if_possible(source, now, context.log)
     if story is None:
         return {}
     lately = [spike for spike in story.spikes if now - spike.ended <= _LATELY]

@@ -140,7 +140,7 @@ def _settle(context: dg.OpExecutionContext, source: Source, tell_from: str | Non
         tell_hour(context, lake, source, hour)
     forget_untold(lake)
     context.log.info(f"{counted(len(told), 'hour')} of {source.name} told to Dagster.")
-    draw_pages(source, context.resources.clock.now(), context.log)
+    draw_pages(source, context.resources.clock.now())
 
 
 def _notify(source: Source) -> dg.JobDefinition:

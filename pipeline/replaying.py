@@ -22,6 +22,7 @@ from pipeline.core.model import Source
 from pipeline.core.observe import RecordedClock
 from pipeline.core.project import ROOT, Project
 from pipeline.core.sources import find_source
+from pipeline.drawing import draw_pages
 from pipeline.lost_runs import end_lost_runs
 from pipeline.running import SourceRuns, dagster_instance
 from pipeline.sandbox.recording import RecordedAccount, Recording
@@ -79,10 +80,14 @@ class Replay:
         with sandbox, dagster_instance(self.project) as instance:
             end_lost_runs(instance, self.lake, self.source, datetime.now(UTC))
             runs = SourceRuns.of(self.source, instance)
+            if unsettled_from(self.lake) is not None:  # of a replay that was interrupted: the next hour builds on it
+                runs.history()
             for captured_at in self.pending:
                 account.show(captured_at)
                 hour = Hour.of(captured_at)
                 with suppress(Refused):  # recorded as it happened: the summary names it
                     capture_hour(runs, self.lake, hour, RecordedClock(captured_at))
                 yield hour
-            runs.history()
+            if unsettled_from(self.lake) is not None:
+                runs.history()
+        draw_pages(self.source, datetime.now(UTC))

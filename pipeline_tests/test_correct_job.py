@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import timedelta
 from typing import Any
 
@@ -117,6 +118,16 @@ def test_the_page_is_drawn_with_every_hour_that_is_refused_or_corrected(blog: Bl
     assert correct(blog, action="accept").success
     assert "2 of 5 hours observed, 2 gaps, 1 quarantined." in page_of(blog)
     assert "accepted by Ada" in page_of(blog)
+
+    shutil.rmtree(site_folder(blog.project))
+    site_folder(blog.project).write_text("a file")
+    blog.account.views = {}
+    assert blog.capture(MOMENT + timedelta(hours=5)).blocked  # a page stands in no hour's way
+    told = correct(blog, 1, action="reject")
+    assert not told.success  # and whoever corrects has to know that the page is another one
+    [failure] = [event.step_failure_data for event in told.all_events if event.is_step_failure]
+    assert "cannot be used" in (failure.user_failure_data.description or "")
+    assert [made.action for made in corrections(blog.lake)] == ["accept", "reject"]
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,9 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from pipeline.core import history
+from pipeline.core.errors import RatchetError
+from pipeline.core.history import unsettled_from
 from pipeline.core.lake import VALIDATED
 from pipeline.core.project import ROOT, Project
 from pipeline.graph import capture_job
@@ -72,6 +75,30 @@ def test_a_second_replay_changes_nothing_and_says_so(at_once: Told) -> None:
     assert f"all {LAST} captures asked for are in the lake. Nothing was changed." in " ".join(at_once.said[1].split())
     assert at_once.files[0] == at_once.files[1]
     assert len(at_once.runs[0]) == len(at_once.runs[1])
+
+
+def test_a_replay_that_broke_off_within_an_hour_goes_on_with_it(
+    tmp_path: Path, new_home: Path, at_once: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with made_project(tmp_path, new_home) as project:
+        write_recorded(project)
+        begun = Replay.of_recording(project, LAST)
+        hours = begun.run()
+        with begun.lake.writing(), monkeypatch.context() as patch, pytest.raises(RatchetError, match="broke off"):
+            next(hours)
+            patch.setattr(history, "publish_delta", breaking_off)
+            next(hours)
+        left = Replay.of_recording(project, LAST)
+        assert len(left.pending) == LAST - 2
+        assert unsettled_from(left.lake) is not None
+        with left.lake.writing():
+            assert len(list(left.run())) == LAST - 2
+        assert Replay.of_recording(project, LAST).is_done
+        assert published(left.lake) == published(at_once.project.lake.source(RECORDED))
+
+
+def breaking_off(*_: object) -> None:
+    raise RuntimeError("broke off")
 
 
 def test_the_summary_counts_the_hours_and_says_where_to_look(at_once: Told) -> None:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pipeline.core.lake import SourceLake
-    from pipeline.core.model import Source
+    from pipeline.core.model import Cause, Source
 
 _MARKS = {"observed": "[green]●[/]", "quarantined": "[red]✗[/]", "unfinished": "[yellow]◐[/]", "gap": "[dim]·[/]"}
 _STRIP_HOURS = 24
@@ -83,6 +83,7 @@ def _print(found: dict[str, dict[str, Any]], now: datetime, ended: set[str]) -> 
     from rich.table import Table
 
     from pipeline.cli.saying import say_table
+    from pipeline.core.model import Cause
 
     console = Console()
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
@@ -111,7 +112,7 @@ def _print(found: dict[str, dict[str, Any]], now: datetime, ended: set[str]) -> 
         for refused in status["quarantined_hours"][-3:]:
             words = escape(_refusal_words(refused))
             console.print(f"\n[red]✗[/] {name} {refused['hour']} {words}", soft_wrap=not console.is_terminal)
-            if refused["next_step"] and not _is_in_the_way(status):  # an open incident has said it
+            if refused["next_step"] and not _is_open(status, Cause.REFUSED):  # which has said it
                 console.print(f"  {escape(refused['next_step'])}", soft_wrap=True)
         for decision in status["corrections"][-3:]:
             console.print(f"\n✎ {name} {escape(_decision_words(decision))}", soft_wrap=True)
@@ -171,7 +172,7 @@ def _open_lines(name: str, status: dict[str, Any]) -> list[str]:
     from pipeline.core.text import legible
 
     lines = []
-    if _is_in_the_way(status):
+    if _is_open(status):
         incident = status["last_incident"]
         lines.append(f"\n! {name}: {legible(incident['what'], 400)}\n  {incident['next_step']}")
     elif status["dead_session"] is not None:
@@ -179,10 +180,10 @@ def _open_lines(name: str, status: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _is_in_the_way(status: dict[str, Any]) -> bool:
-    """Whether an incident is open."""
+def _is_open(status: dict[str, Any], cause: Cause | None = None) -> bool:
+    """Whether an incident is open, of this cause where one is given."""
     incident = status["last_incident"]
-    return incident is not None and incident["over_at"] is None
+    return incident is not None and incident["over_at"] is None and cause in (None, incident["cause"])
 
 
 def _minute(moment: str) -> str:

@@ -7,6 +7,7 @@ inside it is for the checks.
 
 from __future__ import annotations
 
+import errno
 import re
 import threading
 import time
@@ -21,6 +22,7 @@ import httpx
 from pipeline.core.errors import DeadSession, TransportFault
 from pipeline.platforms.pacing import retry_after
 
+_START = "Nothing was recorded. Start what should listen there (for the shipped demo: make dev), then try again."
 PAGE_TIMEOUTS = 3
 """How many times the platform's timeout the body of one page may take to arrive, however steadily it drips."""
 FAULT_BYTES = 65_536
@@ -58,7 +60,9 @@ def named_faults(where: str, timeout: float) -> Iterator[None]:
         raise TransportFault(f"{where} did not answer within {timeout:g} s") from None
     except httpx.ConnectError as error:
         what = f"{where} could not be reached: {error}"
-        raise TransportFault(what, *_advice(error.request.url.host)) from None
+        if f"[Errno {errno.ECONNREFUSED}]" in str(error) and _is_this_machine(error.request.url.host):
+            raise TransportFault(what, _START) from None
+        raise TransportFault(what) from None
     except httpx.RemoteProtocolError:
         raise TransportFault(f"{where} broke off before its answer was complete") from None
     except httpx.DecodingError:
@@ -67,11 +71,8 @@ def named_faults(where: str, timeout: float) -> Iterator[None]:
         raise TransportFault(f"{where} lost the connection ({type(error).__name__})") from None
 
 
-def _advice(host: str) -> list[str]:
-    """What is of use where nothing listens on this very machine; nothing beside the usual words elsewhere."""
-    if host not in ("localhost", "::1") and not host.startswith("127."):
-        return []
-    return ["Nothing was recorded. Start what should listen there (for the shipped demo: make dev), then try again."]
+def _is_this_machine(host: str) -> bool:
+    return host in ("localhost", "::1") or host.startswith("127.")
 
 
 def meaning(response: httpx.Response, where: str, login_hint: str, now: datetime) -> TransportFault | DeadSession:

@@ -164,6 +164,7 @@ def _common(story: Story, axis: payload.Axis) -> dict[str, Any]:
         "counters": list(story.watched.counters),
         "drawn": int(story.drawn_at.timestamp()),
         "awaited": story.source.is_awaited(story.drawn_at),
+        "ends": int(story.source.end.end.timestamp()) if story.source.end else None,
         **payload.axis_payload(story.watched, axis),
         "hours": payload.hours_payload(story.ledger),
         "catalogue": payload.catalogue_payload(story.watched, axis),

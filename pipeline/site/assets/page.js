@@ -20,8 +20,8 @@ window.addEventListener("afterprint", () => printing(false));
 
 // A page knows nothing of what came after it. Old in hours that should have brought captures, it says so.
 function tellAge(place, part) {
-  const hours = Math.floor((Date.now() / 1000 - part.drawn) / HOUR);
-  if (!part.awaited || hours < 2) return;
+  const now = Date.now() / 1000, hours = Math.floor((now - part.drawn) / HOUR);
+  if (!part.awaited || hours < 2 || (part.ends !== null && now >= part.ends)) return;
   const ago = hours < 48 ? `${hours} hours` : `${Math.floor(hours / 24)} days`;
   place.classList.add("stale");
   place.textContent = `, ${ago} ago, and captures should come every hour. If there is no newer page than this, ` +
