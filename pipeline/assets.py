@@ -65,9 +65,12 @@ def _raw_snapshot(source: Source, common: _Common) -> dg.AssetsDefinition:
         lake, hour = step.lake, step.hour
         with failing_loudly(step):
             # A replay puts past hours in and settles what follows from them once, at its end.
-            for finished in history.finish_interrupted(lake, source, before=hour) if step.is_live else ():
-                context.log.info(f"Finished {finished.key}, which an interrupted run had left.")
-                tell_hour(context, lake, source, finished)
+            finished = history.finish_interrupted(lake, source, before=hour) if step.is_live else []
+            for left in finished:
+                context.log.info(f"Finished {left.key}, which an interrupted run had left.")
+                tell_hour(context, lake, source, left)
+            if finished:
+                draw_if_possible(source, step.clock.now(), context.log)
             seen = observe(lake, source, hour, step.clock)
             if seen.accepted:
                 context.log.info(_already(seen.capture))

@@ -20,8 +20,8 @@ from pipeline.core.lake import VALIDATED, SourceLake
 from pipeline.core.model import Origin, Source
 from pipeline.core.project import Project
 from pipeline.core.records import Quarantine, decode
+from pipeline.core.refusals import OVERRULABLE
 from pipeline.core.untold import remember_untold, untold
-from pipeline.core.verdicts import OVERRULABLE
 
 _REMEMBER_EVERY = 100
 

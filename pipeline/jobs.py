@@ -14,7 +14,7 @@ from pipeline.core.model import Source
 from pipeline.core.project import Project
 from pipeline.core.text import counted
 from pipeline.core.untold import forget_untold, untold
-from pipeline.drawing import draw_pages
+from pipeline.drawing import draw_if_possible
 from pipeline.failures import failing_loudly
 from pipeline.graph import (
     INCIDENTS_JOB,
@@ -140,7 +140,7 @@ def _settle(context: dg.OpExecutionContext, source: Source, tell_from: str | Non
         tell_hour(context, lake, source, hour)
     forget_untold(lake)
     context.log.info(f"{counted(len(told), 'hour')} of {source.name} told to Dagster.")
-    draw_pages(source, context.resources.clock.now())
+    draw_if_possible(source, context.resources.clock.now(), context.log)
 
 
 def _notify(source: Source) -> dg.JobDefinition:

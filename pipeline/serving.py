@@ -29,6 +29,7 @@ from pipeline.core.observe import RecordedClock
 from pipeline.core.project import ROOT, Project
 from pipeline.core.sources import find_source, sound_sources
 from pipeline.core.text import printable
+from pipeline.drawing import draw_pages
 from pipeline.running import SourceRuns, dagster_instance
 from pipeline.sandbox.__main__ import opened
 from pipeline.sandbox.server import NoteSandbox
@@ -51,7 +52,7 @@ def serve(project: Project, port: int) -> None:
         _give_demo_a_past(project, demo, instance)
     with _sandbox(project, demo):
         sound, broken = sound_sources(project)
-        click.echo("\nThe Dagster UI is ready in about ten seconds; Ctrl-C ends it.")
+        click.echo("\nThe Dagster UI is ready in half a minute; Ctrl-C ends it.")
         click.echo("".join(f"  {line}\n" for line in addresses(sound, port)))
         for error in broken:
             click.echo(printable(f"Not recorded: {error}\n"), err=True)
@@ -106,6 +107,7 @@ def _give_demo_a_past(project: Project, demo: Source, instance: dg.DagsterInstan
         for hour in first.through(present + -1):
             shown = hour.start.replace(minute=demo.minute)
             capture_hour(runs, lake, hour, RecordedClock(shown))
+    draw_pages(demo, datetime.now(UTC))
 
 
 @contextmanager

@@ -120,6 +120,7 @@ def test_the_status_shows_the_last_day_as_marks_the_totals_and_what_the_owner_de
 def test_the_status_of_a_narrow_terminal_cuts_nothing(told: Project) -> None:
     narrow, wide = (ratchet("status", COLUMNS=columns).stdout.splitlines()[:6] for columns in ("50", "200"))
     assert narrow == wide
+    assert "…" not in ratchet("status", COLUMNS="30").stdout
 
 
 BROKEN = ("a_broken_one", "defs.yaml:", "there is no key 'colour'", "The keys are: source,")

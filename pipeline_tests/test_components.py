@@ -118,7 +118,18 @@ def test_dagster_is_told_once_of_each_fault_without_anybody_running_the_check(bl
     sensor = load().get_repository_def().get_sensor_def(f"{name}_configuration")
     first = sensor.evaluate_tick(dg.build_sensor_context(blog.instance))
     again = sensor.evaluate_tick(dg.build_sensor_context(blog.instance, cursor=first.cursor))
-    assert (len(first.asset_events), len(again.asset_events)) == (1, 0)
+    file.write_text(file.read_text().replace("colour", "shape"))
+    sensor = load().get_repository_def().get_sensor_def(f"{name}_configuration")
+    changed = sensor.evaluate_tick(dg.build_sensor_context(blog.instance, cursor=first.cursor))
+    assert [len(tick.asset_events) for tick in (first, again, changed)] == [1, 0, 1]
+
+
+def test_folders_whose_names_dagster_would_take_for_one_are_two_sources(blog: Blog) -> None:
+    for folder in ("a-b", "a_b", "日本", "東京"):
+        write_broken(blog.project, "wrong_key").parent.rename(blog.project.defs / folder)
+    groups = {spec.group_name for spec in load().resolve_all_asset_specs()}
+    assert {"a_b", BLOG} < groups
+    assert len(groups) == 4 + 2  # the good one has its long view
 
 
 def test_beside_a_source_that_cannot_load_another_captures(blog: Blog) -> None:

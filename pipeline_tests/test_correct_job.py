@@ -9,13 +9,15 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from pipeline import drawing
 from pipeline.core.hours import Hour
 from pipeline.core.ledger import corrections
+from pipeline.core.model import Origin
 from pipeline.core.observe import RecordedClock
 from pipeline.graph import DELTA, RAW, REPORT, SNAPSHOT, correct_job
 from pipeline.resources import CLOCK, LAKE
 from pipeline.site.build import site_folder
-from pipeline_tests.dagster_parts import BLOG, HOUR, MOMENT, Blog, published, stored_files
+from pipeline_tests.dagster_parts import BLOG, HOUR, MOMENT, Blog, published, ratchet, stored_files
 from pipeline_tests.graphql import EXECUTIONS, asking_in_process, shown
 
 NEXT = HOUR + 1
@@ -109,7 +111,7 @@ def test_the_page_is_drawn_with_every_hour_that_is_refused_or_corrected(blog: Bl
     views = dict(blog.account.views)
     blog.account.views = views | {"n0": -1}
     assert blog.capture(MOMENT - timedelta(hours=2)).blocked
-    assert not site_folder(blog.project).exists()
+    assert "No source has an accepted hour yet." in (site_folder(blog.project) / "index.html").read_text()
     blog.account.views = views
     assert blog.capture(MOMENT - timedelta(hours=1)).success
     blog.account.views = views | {"n1": 50, "n2": 40}
@@ -118,16 +120,37 @@ def test_the_page_is_drawn_with_every_hour_that_is_refused_or_corrected(blog: Bl
     assert correct(blog, action="accept").success
     assert "2 of 5 hours observed, 2 gaps, 1 quarantined." in page_of(blog)
     assert "accepted by Ada" in page_of(blog)
+    assert "2 of 5 hours observed, 2 gaps, 1 quarantined." in (site_folder(blog.project) / "index.html").read_text()
 
     shutil.rmtree(site_folder(blog.project))
     site_folder(blog.project).write_text("a file")
     blog.account.views = {}
     assert blog.capture(MOMENT + timedelta(hours=5)).blocked  # a page stands in no hour's way
-    told = correct(blog, 1, action="reject")
-    assert not told.success  # and whoever corrects has to know that the page is another one
-    [failure] = [event.step_failure_data for event in told.all_events if event.is_step_failure]
-    assert "cannot be used" in (failure.user_failure_data.description or "")
-    assert [made.action for made in corrections(blog.lake)] == ["accept", "reject"]
+    word = ("--by", "Ada", "--reason", "the tests")
+    done = ratchet("correct", BLOG, (HOUR + -1).key, "--reject", *word)
+    assert done.returncode == 16
+    assert "rejected by Ada" in done.stdout
+    assert f"could not be drawn.\nSee why: ratchet report {BLOG}" in done.stderr
+    told = ratchet("rebuild", BLOG)
+    assert (told.returncode, "told to Dagster" in told.stdout) == (16, True)
+    site_folder(blog.project).unlink()
+    assert ratchet("rebuild", BLOG).returncode == 0
+    assert "1 of " in page_of(blog)
+
+
+def test_a_fault_of_the_drawing_fails_no_hour(blog: Blog, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(drawing, "write_page", lambda *_: 1 / 0)
+    views = dict(blog.account.views)
+    assert blog.capture(MOMENT - timedelta(hours=1)).success
+    blog.account.views = views | {"n1": 1}
+    assert blog.capture().blocked
+    blog.account.views = views
+    monkeypatch.undo()
+    assert blog.capture(MOMENT + timedelta(hours=1)).success
+    before = page_of(blog)
+    blog.account.views = views | {"n1": 1}
+    assert blog.capture(MOMENT + timedelta(hours=2), Origin.REPLAY).blocked
+    assert page_of(blog) == before  # a replay draws once, at its end
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ from pipeline.graph import REPORT as REPORTS
 from pipeline.importing import Import, Result
 from pipeline.notify.sending import unsent
 from pipeline.running import Outcome
+from pipeline.site.build import site_folder
 from pipeline_tests.dagster_parts import BLOG, HOUR, MOMENT, Blog, made_blog, published, ratchet, stored_files
 from pipeline_tests.graphql import asking_in_process, shown
 from pipeline_tests.torture.contents import Contents
@@ -89,6 +90,7 @@ def test_a_day_of_which_the_tenth_hour_is_bad_and_once_more(blog: Blog, tmp_path
     record = decode(blog.lake.quarantine(blog.lake.refused()[0]), Quarantine)
     assert (record.origin, record.failed) == (Origin.IMPORT, ("non_decreasing_counts",))
     assert untold(blog.lake) == set()
+    assert "23 of " in (site_folder(blog.project) / f"{BLOG}.html").read_text()
     with asking_in_process(blog.instance) as ask:
         states = shown(ask, BLOG)
     for asset in (SNAPSHOT, REPORTS):

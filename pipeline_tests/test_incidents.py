@@ -320,3 +320,7 @@ def test_alert_test_reaches_every_channel_reports_each_and_ends_with_18_when_one
     alone = ratchet("alert", "test", "blog")
     assert (alone.returncode, alone.stderr) == (0, "")
     assert len(receiver.webhooks) == 2
+
+    write_source(blog.project, "third", blog.sandbox.url)
+    mute = ratchet("alert", "test", "third")
+    assert (mute.returncode, "third has no channels." in mute.stderr) == (2, True)

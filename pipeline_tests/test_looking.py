@@ -137,7 +137,9 @@ def test_show_tells_of_one_item_alone(made: tuple[Path, Account]) -> None:
     [item] = found["items"]
     assert item["value"] == 3 * (HOURS - 1 - 3)
     assert item["days"][-2:] == [3 * (23 - 3), 3 * 6]
-    assert {happening["item_id"] for happening in found["happened"]} == {"n2"}
+    assert {happening["item_id"] for happening in found["happened"]} == {"n2", None}
+    [refused] = [happening for happening in found["happened"] if happening["kind"] == "quarantined"]
+    assert refused["words"].startswith("views fell for 1 item")
 
 
 @pytest.mark.parametrize(

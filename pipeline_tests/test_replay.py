@@ -17,6 +17,7 @@ from pipeline.core.project import ROOT, Project
 from pipeline.graph import capture_job
 from pipeline.replaying import RECORDED, Replay
 from pipeline.running import dagster_instance
+from pipeline.site.build import site_folder
 from pipeline_tests.dagster_parts import made_project, published, ratchet, stored_files
 from pipeline_tests.live_stack import free_port
 
@@ -99,6 +100,12 @@ def test_a_replay_that_broke_off_within_an_hour_goes_on_with_it(
 
 def breaking_off(*_: object) -> None:
     raise RuntimeError("broke off")
+
+
+def test_the_page_tells_of_all_that_was_replayed(at_once: Told) -> None:
+    page = (site_folder(at_once.project) / f"{RECORDED}.html").read_text()
+    assert f"{LAST} of " in page
+    assert f'href="{RECORDED}.html"' in (site_folder(at_once.project) / "index.html").read_text()
 
 
 def test_the_summary_counts_the_hours_and_says_where_to_look(at_once: Told) -> None:

@@ -32,11 +32,14 @@ def test(source: str | None) -> None:
     Example: ratchet alert test my_blog
     """
     from pipeline.cli.saying import end_with, say_error
+    from pipeline.core.errors import ConfigError
     from pipeline.core.project import Project
     from pipeline.core.sources import chosen_sources
 
     project = Project.here()
     sources, broken = chosen_sources(project, source)
+    if source is not None and not sources[0].notify:
+        raise ConfigError(f"{source} has no channels.", "Add addresses under 'notify' in its YAML.")
     failed = [channel for address, names in _channels(sources).items() for channel in _test(project, address, names)]
     if failed:
         for error in broken:

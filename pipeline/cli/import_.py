@@ -69,18 +69,17 @@ def command(source: str, file: Path, kind: str | None, zone: ZoneInfo | None, it
     from pipeline.core.text import counted
     from pipeline.importing import Import
 
-    project, console = Project.here(), Console()
+    project, console, began = Project.here(), Console(), datetime.now(UTC)
     found = find_source(project, source)
     lake = project.lake.source(found.name)
     past = read_past(file, found, datetime.now(UTC), FileFormat(kind) if kind else None, zone, item)
     with lake.writing():
         work = Import.of(lake, found, past)
-        stood = set(lake.accepted_hours())
+        stood, told = set(lake.accepted_hours()), list[int]()
         if work.is_done:
             console.print("Nothing to do: the lake has all of it. Nothing was changed.")
         else:
             in_lake = _timed(lambda: _put_into_lake(console, work))
-            told: list[int] = []
             telling = _timed(lambda: told.append(work.tell(project)))
             hours = counted(told[0], "hour")
             console.print(f"Checks and lake: {in_lake:,.1f} s. Telling Dagster of {hours}: {telling:,.1f} s.")
@@ -90,6 +89,10 @@ def command(source: str, file: Path, kind: str | None, zone: ZoneInfo | None, it
     error = result.error(found) if not fallen else _no_longer_accepted(found.name, fallen)
     if error is not None:
         raise error
+    if told:
+        from pipeline.drawing import require_drawn  # only now: Dagster is slow, and was needed already
+
+        require_drawn(project, found, began)
 
 
 def _no_longer_accepted(source: str, hours: list[Hour]) -> HoursRefused:

@@ -15,12 +15,15 @@ def command(source: str | None) -> None:
     \b
     Example: ratchet rebuild recorded
     """
+    from datetime import UTC, datetime
+
     from pipeline.cli.saying import end_with
     from pipeline.core.project import Project
     from pipeline.core.sources import chosen_sources
 
     project = Project.here()
     sources, broken = chosen_sources(project, source)
+    from pipeline.drawing import require_drawn
     from pipeline.running import SourceRuns, dagster_instance  # only now: Dagster is slow, a refusal is not
 
     with dagster_instance(project) as instance:
@@ -30,8 +33,10 @@ def command(source: str | None) -> None:
             if first is None:
                 click.echo(f"{found.name}: the lake holds nothing yet.")
                 continue
+            began = datetime.now(UTC)
             with lake.writing():
                 SourceRuns.of(found, instance).history(tell_from=first.hour)
             hours = len({capture.hour for capture in lake.captures()})
             click.echo(f"{found.name}: {hours:,} hours told to Dagster.")
+            require_drawn(project, found, began)
     end_with(broken)

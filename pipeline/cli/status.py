@@ -12,11 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pipeline.core.lake import SourceLake
-    from pipeline.core.model import Cause, Source
+    from pipeline.core.model import Source
 
 _MARKS = {"observed": "[green]●[/]", "quarantined": "[red]✗[/]", "unfinished": "[yellow]◐[/]", "gap": "[dim]·[/]"}
 _STRIP_HOURS = 24
-_REJECTED = "rejected_by_owner"
 
 
 class _Age(click.ParamType[timedelta]):
@@ -83,7 +82,6 @@ def _print(found: dict[str, dict[str, Any]], now: datetime, ended: set[str]) -> 
     from rich.table import Table
 
     from pipeline.cli.saying import say_table
-    from pipeline.core.model import Cause
 
     console = Console()
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
@@ -91,7 +89,7 @@ def _print(found: dict[str, dict[str, Any]], now: datetime, ended: set[str]) -> 
         table.add_column(name, no_wrap=True, justify="right" if name in ("observed", "quarantined", "gaps") else "left")
     now_table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
     for name in ("source", "last incident", "credential"):
-        now_table.add_column(name)
+        now_table.add_column(name, overflow="fold")
     for name, status in found.items():
         hours = list(status["hours"].values())[-_STRIP_HOURS:]
         table.add_row(
@@ -109,10 +107,11 @@ def _print(found: dict[str, dict[str, Any]], now: datetime, ended: set[str]) -> 
     for name, status in found.items():
         for line in _open_lines(name, status):
             console.print(escape(line), soft_wrap=True)
+        told = (_open_incident(status) or {"next_step": ""})["next_step"]
         for refused in status["quarantined_hours"][-3:]:
             words = escape(_refusal_words(refused))
             console.print(f"\n[red]✗[/] {name} {refused['hour']} {words}", soft_wrap=not console.is_terminal)
-            if refused["next_step"] and not _is_open(status, Cause.REFUSED):  # which has said it
+            if refused["next_step"] and refused["next_step"] not in told:
                 console.print(f"  {escape(refused['next_step'])}", soft_wrap=True)
         for decision in status["corrections"][-3:]:
             console.print(f"\n✎ {name} {escape(_decision_words(decision))}", soft_wrap=True)
@@ -172,18 +171,16 @@ def _open_lines(name: str, status: dict[str, Any]) -> list[str]:
     from pipeline.core.text import legible
 
     lines = []
-    if _is_open(status):
-        incident = status["last_incident"]
+    if (incident := _open_incident(status)) is not None:
         lines.append(f"\n! {name}: {legible(incident['what'], 400)}\n  {incident['next_step']}")
     elif status["dead_session"] is not None:
         lines.append(f"\n! {name}: {status['dead_session']}\n  Renew its credential, then run: ratchet collect {name}")
     return lines
 
 
-def _is_open(status: dict[str, Any], cause: Cause | None = None) -> bool:
-    """Whether an incident is open, of this cause where one is given."""
-    incident = status["last_incident"]
-    return incident is not None and incident["over_at"] is None and cause in (None, incident["cause"])
+def _open_incident(status: dict[str, Any]) -> dict[str, Any] | None:
+    incident: dict[str, Any] | None = status["last_incident"]
+    return incident if incident is not None and incident["over_at"] is None else None
 
 
 def _minute(moment: str) -> str:
@@ -192,8 +189,10 @@ def _minute(moment: str) -> str:
 
 def _refusal_words(refused: dict[str, Any]) -> str:
     """``refused by CHECKS: REASON``, or the reason alone where it says already that the owner rejected it."""
+    from pipeline.core.refusals import REJECTED
+
     reason = str(refused["reason"])
-    if refused["checks"] == [_REJECTED]:
+    if refused["checks"] == [REJECTED]:
         return "r" + reason.removeprefix("R")
     return f"refused by {', '.join(refused['checks'])}: {reason}"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from typing import Any
 
@@ -12,15 +13,17 @@ from pipeline.core.errors import ConfigError
 _LOADS = "loads"
 
 
+def _asset_name(folder: str) -> str:
+    """A name that Dagster takes, and another one for each folder."""
+    name = re.sub(r"[^A-Za-z0-9_]", "_", folder)
+    return name if name == folder else f"{name}_{hashlib.sha256(folder.encode()).hexdigest()[:6]}"
+
+
 def broken_source_definitions(folder: str, error: ConfigError) -> dg.Definitions:
     """``folder``: the name of the folder in ``defs/``, which need not be a sound name of a source."""
-    name = re.sub(r"[^A-Za-z0-9_]", "_", folder)
-    said = str(error)
-    verdict: dict[str, Any] = {
-        "passed": False,
-        "description": said,
-        "metadata": {"file": str(error.file), "line": error.line or 0},
-    }
+    name = _asset_name(folder)
+    said = f"{error.what}. {error.next_step}"
+    verdict: dict[str, Any] = {"passed": False, "description": said}
 
     @dg.asset(
         key=[name, "configuration"],

@@ -21,9 +21,9 @@ from pipeline.core.ledger import corrections
 from pipeline.core.lineage import read_lineage
 from pipeline.core.model import Source
 from pipeline.core.records import Action, Correction
+from pipeline.core.refusals import OVERRULABLE
 from pipeline.core.text import listed
 from pipeline.core.validation.decreases import fallen_items
-from pipeline.core.verdicts import OVERRULABLE
 
 _NAMED, _LONGEST = 10, 200
 

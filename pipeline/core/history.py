@@ -28,6 +28,7 @@ from pipeline.core.ledger import corrections, read_coverage
 from pipeline.core.lineage import accepted_lineage, read_lineage, with_lineage
 from pipeline.core.model import Finding, Source
 from pipeline.core.records import Correction, Lineage, Quarantine, Report, decode
+from pipeline.core.refusals import REJECTED, refusal_advice
 from pipeline.core.report.build import Observed, build_report
 from pipeline.core.report.markdown import report_text
 from pipeline.core.revisions import revisions
@@ -38,7 +39,7 @@ from pipeline.core.signals.series import measured_before
 from pipeline.core.snapshots import build_snapshot, encode_table, read_table
 from pipeline.core.validation.checks import Timed, judge_timed
 from pipeline.core.validation.conservation import conserves_counts
-from pipeline.core.verdicts import REJECTED, Verdict, left_of_fall, refusal_advice
+from pipeline.core.verdicts import Verdict, left_of_fall
 from pipeline.platforms.protocol import Feed
 
 REBUILD = "rebuild"

@@ -13,8 +13,8 @@ from pipeline.core.lake import VALIDATED, CaptureRef, SourceLake
 from pipeline.core.ledger import corrections, quarantined, read_coverage, read_ledger
 from pipeline.core.lineage import read_lineage
 from pipeline.core.model import HourState, Source
+from pipeline.core.refusals import refusal_advice
 from pipeline.core.sessions import known_dead_session
-from pipeline.core.verdicts import refusal_advice
 
 
 def status_of(lake: SourceLake, source: Source, now: datetime, book: Book | None = None) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from pipeline.core.capture import Ended
 from pipeline.core.feeds import counted
 from pipeline.core.listing import PageProblem, read_listing
 from pipeline.core.model import FEED_STATE, Finding, Source
+from pipeline.core.refusals import COMPLETE_LISTING, DECREASES
 from pipeline.core.validation.checks import judge
 from pipeline.core.validation.evidence import Evidence
 from pipeline.core.validation.words import records
@@ -19,7 +20,7 @@ from pipeline.platforms.protocol import CutShort, Feed, Page, Unreadable
 
 MOST_REQUESTS = 5
 """Some platforms name the account, or its list, before they list anything."""
-_TOGETHER = {"complete_listing", "non_decreasing_counts"}
+_TOGETHER = {COMPLETE_LISTING, DECREASES}
 """Checks that need a whole listing, or one before it."""
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -11,14 +11,11 @@ from pipeline.core.lake import CaptureRef
 from pipeline.core.listing import Listing
 from pipeline.core.model import Finding, Origin, Source
 from pipeline.core.records import Correction, Signals, Terms
+from pipeline.core.refusals import DECREASES, OVERRULABLE
 from pipeline.core.signals.measuring import Arrived, capture_signals
-from pipeline.core.validation.checks import CAPTURE_CHECKS, Timed
-from pipeline.core.validation.decreases import CHECK as DECREASES
+from pipeline.core.validation.checks import Timed
 from pipeline.core.validation.decreases import non_decreasing_counts
 from pipeline.core.validation.evidence import Evidence
-
-REJECTED = "rejected_by_owner"
-OVERRULABLE = {check.name for check in CAPTURE_CHECKS if check.overrulable}
 
 
 @dataclass(frozen=True)
@@ -90,16 +87,6 @@ class Verdict:
         words = [finding.reason for finding in self.findings if not finding.passed]
         words += [f"Rejected by {d.by}: {d.reason}" for d in self.decisions if d.action == "reject"]
         return " ".join(words)
-
-
-def refusal_advice(source: str, hour: str, failed: Collection[str]) -> str | None:
-    """What the owner can type against the checks that failed; None where none of it would count."""
-    if not set(failed) <= OVERRULABLE:
-        return None
-    words = f"If it is true, say so: ratchet correct {source} {hour} --accept --by NAME --reason TEXT"
-    return words + (
-        " (for some items only, --lower ITEM in the place of --accept)" if set(failed) == {DECREASES} else ""
-    )
 
 
 def left_of_fall(evidence: Evidence, timed: Iterable[Timed], decisions: Iterable[Correction]) -> Finding | None:

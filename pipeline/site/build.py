@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -111,6 +111,9 @@ def build_index(project: Project) -> Path:
     """Make the page over all sources that have a page. Raises as `write_page` does."""
     folders = sorted((site_folder(project) / ".cache").glob(f"*/{_CARD}"))
     cards = [card for folder in folders if (card := _read_card(folder)) is not None]
+    sound, now = {source.name: source for source in sound_sources(project)[0]}, datetime.now(UTC)
+    for card in cards:  # a source that was paused or has left is not awaited any longer
+        card.data["awaited"] = card.name in sound and sound[card.name].is_awaited(now)
     zones = {card.timezone for card in cards}
     timezone = zones.pop() if len(zones) == 1 else "UTC"
     content = render(
@@ -120,7 +123,7 @@ def build_index(project: Project) -> Path:
         page_name=page_name,
         windows=words.WINDOW_WORDS.values(),
         timezone=timezone,
-        summary=_index_summary([card.name for card in cards], [source.name for source in sound_sources(project)[0]]),
+        summary=_index_summary([card.name for card in cards], sound),
     )
     page = site_folder(project) / "index.html"
     _replace(page, content)
@@ -128,7 +131,7 @@ def build_index(project: Project) -> Path:
 
 
 def _read_card(path: Path) -> _Card | None:
-    """None where it is not one of this version: its page is made again within the hour."""
+    """None where it is not one of this version: the next hour of its source makes it again, or `ratchet report`."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=_Card)
     except (OSError, msgspec.DecodeError):

@@ -38,9 +38,8 @@ def summary(watched: Watched, source: Source, ledger: Ledger) -> str:
         ", ".join(f"{move.total:,} {name}" for name, move in watched.told[-1].movement.items()) if watched.told else ""
     )
     observed, quarantined = ledger.count(HourState.OBSERVED), ledger.count(HourState.QUARANTINED)
-    words = (
-        f"{listed:,} items listed on {last:%-d %B %Y at %H:%M} ({source.timezone}){f': {counts}' if counts else ''}. "
-    )
+    words = f"{counted(listed, 'item')} listed on {last:%-d %B %Y at %H:%M} ({source.timezone})"
+    words += f": {counts}. " if counts else ". "
     words += f"{observed:,} of {len(ledger.hours):,} hours observed, {counted(ledger.count(HourState.GAP), 'gap')}"
     return words + (f", {quarantined:,} quarantined." if quarantined else ".")
 

@@ -20,7 +20,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.core.errors import ConfigError
+from pipeline.core.errors import ConfigError, NothingAccepted
 from pipeline.core.export import formats, tables
 from pipeline.core.export.formats import Format, format_of, restored, write_file, write_stream
 from pipeline.core.export.tables import Contents, Export, plan_export
@@ -205,7 +205,7 @@ def test_an_empty_stretch_is_told_what_there_is(told: Account) -> None:
 
 
 def test_a_source_without_history_is_told_how_to_begin(account: Account) -> None:
-    with pytest.raises(ConfigError, match="accepted nothing yet"):
+    with pytest.raises(NothingAccepted, match="accepted nothing yet"):
         plan_export(account.lake, Contents.SNAPSHOTS)
 
 

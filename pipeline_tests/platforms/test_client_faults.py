@@ -50,11 +50,13 @@ def test_a_fault_that_passed_leaves_a_whole_capture(sandbox: NoteSandbox, fetch:
     assert len(sandbox.requests) == 4
 
 
-def test_a_platform_that_cannot_be_reached_is_a_transport_fault(note: Note, fetch: Fetch) -> None:
+def test_a_platform_that_cannot_be_reached_is_a_transport_fault(note: Note, sandbox: NoteSandbox, fetch: Fetch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     with pytest.raises(TransportFault, match=f"127.0.0.1:{port}/api/v1/stats/pv could not be reached.*\n.*make dev"):
         fetch(note.model_copy(update={"base_url": f"http://127.0.0.1:{port}"}))
+    with pytest.raises(TransportFault, match=r"could not be reached.*\n.*status page"):
+        fetch(note.model_copy(update={"base_url": sandbox.url.replace("http:", "https:")}))
     with pytest.raises(TransportFault, match=r"could not be reached.*\n.*status page"):
         fetch(note.model_copy(update={"base_url": "http://ratchet.invalid"}))
 

@@ -16,7 +16,9 @@ import pytest
 from pipeline.core.hours import Hour
 from pipeline.core.project import Project
 from pipeline.site.build import build_index, read_story, source_page, write_page
-from pipeline_tests.core.account import Account
+from pipeline_tests.core.account import Account, a_source, rows
+from pipeline_tests.core.snapshots import at
+from pipeline_tests.dagster_parts import COOKIE_VARIABLE, write_source
 from pipeline_tests.loopback import Quiet, serving
 
 from .pages import TITLES, a_year, made_site
@@ -164,11 +166,42 @@ def test_an_address_that_would_run_as_script_is_no_link(browser: Browser) -> Non
     assert browser.complaints() == []
 
 
-def test_a_page_that_should_have_been_drawn_again_says_so(built: tuple[Path, Account], browser: Browser) -> None:
-    project = Project(defs=built[0].parent, data=built[0].parent)
+def test_hours_that_were_refused_since_the_last_accepted_one_stand_in_the_strip(
+    tmp_path: Path, browser: Browser
+) -> None:
+    project = Project(defs=tmp_path / "defs", data=tmp_path)
+    account = Account(project.lake.source("blog"), a_source())
+    with account.lake.writing():
+        for hours in range(5):
+            account.tell(hours, rows(a=10 + hours if hours < 4 else 1))
+    browser.site.joinpath("refused.html").write_bytes(source_page(read_story(project, account.source, at(4))))
+    try:
+        browser.open("refused")
+        crosses = browser.run(
+            """const canvas = document.querySelector('.chart > .chart:nth-of-type(3) canvas');
+            const pixels = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
+            let found = 0;
+            for (let at = 0; at < pixels.length; at += 4) found += pixels.slice(at, at + 4).join() === '179,38,30,255';
+            return found;"""  # --warn
+        )
+    finally:
+        browser.site.joinpath("refused.html").unlink()
+    assert crosses > 10
+
+
+def test_a_page_that_should_have_been_drawn_again_says_so(
+    built: tuple[Path, Account], browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = Project(defs=built[0].parent / "defs", data=built[0].parent)
     browser.open("blog")
     assert "days ago, and captures should come every hour" in browser.find(".stale").text
     assert "ratchet status blog says what" in browser.find(".stale").text
+    browser.open("index")  # which knows no source of that name
+    assert browser.texts(".stale") == []
+    monkeypatch.setenv(COOKIE_VARIABLE, "planted")
+    file = write_source(project, "blog", "http://127.0.0.1:9")
+    build_index(project)
+    shutil.rmtree(file.parent)
     browser.open("index")
     assert "ratchet status blog says what" in browser.find("section .stale").text
 
@@ -180,6 +213,12 @@ def test_a_page_that_should_have_been_drawn_again_says_so(built: tuple[Path, Acc
             write_page(project, replace(story, source=replace(source, name=name), drawn_at=drawn))
             browser.open(name)
             assert browser.texts("#age") == ["."]
+        for ago, words in ((timedelta(hours=3), "3 hours ago"), (timedelta(hours=50), "2 days ago")):
+            write_page(
+                project, replace(story, source=replace(story.source, name="late"), drawn_at=datetime.now(UTC) - ago)
+            )
+            browser.open("late")
+            assert words in browser.find(".stale").text
     finally:
         for name in ("late", "ended"):
             (built[0] / f"{name}.html").unlink()

@@ -88,7 +88,7 @@ def test_a_page_says_what_the_ledger_and_the_reports_say(site: tuple[Project, Ac
     assert f"<dd>+{movement}</dd><small>in 1 hour</small>" in page
     assert "26 of 30 hours observed, 3 gaps, 1 quarantined." in page
     assert "(Asia/Tokyo)" in page
-    assert {happening["k"] for happening in data["happenings"]} == {"crossed", "published", "marked"}
+    assert {happening["k"] for happening in data["happenings"]} == {"crossed", "published", "marked", "quarantined"}
 
 
 def test_a_page_of_a_year_in_which_everything_moves_stays_small_and_says_what_it_leaves_out() -> None:

@@ -1,7 +1,7 @@
 """Why did it move: what happened to a source and its items, derived from the files of the lake.
 
-Titles and listings are read from the snapshots, crossings from the reports, and the owner's words from
-corrections and marks. What happened between two captures stands at the later one,
+Titles and listings are read from the snapshots, crossings from the reports, refusals from quarantine, and the owner's
+words from corrections and marks. What happened between two captures stands at the later one,
 the first that shows it; publications and marks stand at their own time.
 """
 
@@ -21,6 +21,10 @@ from pipeline.core.hours import Hour
 from pipeline.core.lake import CaptureRef, SourceLake
 from pipeline.core.ledger import corrections
 from pipeline.core.records import Correction, Quarantine, decode
+from pipeline.core.refusals import REJECTED
+
+_MOST_REFUSED = 200
+"""Each is a file to read, for every page that is drawn."""
 
 
 class Kind(StrEnum):
@@ -33,6 +37,7 @@ class Kind(StrEnum):
     RETURNED = "returned"
     CORRECTED = "corrected"
     MARK = "marked"
+    QUARANTINED = "quarantined"
 
 
 @dataclass(frozen=True)
@@ -49,7 +54,8 @@ class Happening:
 
 def happenings(lake: SourceLake, watched: Watched) -> list[Happening]:
     """Everything since the first accepted capture, oldest first."""
-    parts = (_crossed(watched), _published(watched), _retitled(watched), _listed(watched), _owners_words(lake))
+    seen = (_crossed(watched), _published(watched), _retitled(watched), _listed(watched))
+    parts = (*seen, _refused(lake), _owners_words(lake))
     return sorted((found for part in parts for found in part), key=lambda found: found.at)
 
 
@@ -83,6 +89,16 @@ def _listed(watched: Watched) -> Iterator[Happening]:
     ):
         for capture, place in zip(*np.nonzero(found), strict=True):
             yield Happening(watched.moment(capture + 1), kind, watched.items[place].item_id, words)
+
+
+def _refused(lake: SourceLake) -> Iterator[Happening]:
+    """The latest hours of which no capture was accepted, each with the reason why its last one was not."""
+    accepted = set(lake.accepted_hours())
+    last = {capture.hour: capture for capture in lake.refused() if capture.hour not in accepted}
+    for capture in list(last.values())[-_MOST_REFUSED:]:
+        record = decode(lake.quarantine(capture), Quarantine)
+        if record.failed != (REJECTED,):  # which stands with the owner's words
+            yield Happening(capture.captured_at, Kind.QUARANTINED, None, record.reason)
 
 
 def _owners_words(lake: SourceLake) -> Iterator[Happening]:

@@ -24,7 +24,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.core.errors import ConfigError, LakeFault, SourceBusy
+from pipeline.core.errors import ConfigError, LakeFault, NothingAccepted, SourceBusy
 from pipeline.core.files import damaged
 from pipeline.core.hours import Hour, format_time
 from pipeline.core.lake import DELTA, REPORT, VALIDATED, SourceLake
@@ -173,7 +173,7 @@ def plan_export(
     """The export of the hours from ``first`` to ``last``, of the counters ``chosen``, or of all.
 
     All are those of the stretch, in the order in which they joined the source. Raises ConfigError where
-    the stretch is empty, or where none of its hours knows a counter.
+    the stretch is empty or none of its hours knows a counter, NothingAccepted where the lake has no accepted hour.
     """
     stored = set(lake.hours_with(_KIND[contents], last))
     hours = tuple(hour for hour in lake.accepted_hours(first, last) if hour in stored)
@@ -190,11 +190,13 @@ def plan_export(
     return Export(lake, contents, hours, tuple(known[name] for name in dict.fromkeys(chosen or known)))
 
 
-def _nothing_there(lake: SourceLake, contents: Contents, first: Hour | None, last: Hour | None) -> ConfigError:
+def _nothing_there(
+    lake: SourceLake, contents: Contents, first: Hour | None, last: Hour | None
+) -> ConfigError | NothingAccepted:
     accepted = lake.accepted_hours()
     stretch = (f" from {first}" if first else "") + (f" to {last}" if last else "")
     if not accepted:
-        return ConfigError(
+        return NothingAccepted(
             f"{lake.name} has accepted nothing yet.", f"Capture its present hour: ratchet collect {lake.name}"
         )
     return ConfigError(

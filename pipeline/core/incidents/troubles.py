@@ -15,8 +15,8 @@ from pipeline.core.lineage import read_lineage, standing_capture
 from pipeline.core.model import Cause, Origin, Source
 from pipeline.core.observe import outside
 from pipeline.core.records import Quarantine, decode
+from pipeline.core.refusals import REJECTED, refusal_advice
 from pipeline.core.text import unlisted
-from pipeline.core.verdicts import REJECTED, refusal_advice
 
 SETTLING = timedelta(minutes=5)
 """How long after its last tick of an hour an attempt may take to succeed, retries included."""

@@ -17,6 +17,7 @@ import pandas as pd
 from pipeline.core.credential import days_left, runway_words
 from pipeline.core.hours import format_time
 from pipeline.core.model import Finding
+from pipeline.core.refusals import COMPLETE_LISTING, DECREASES
 from pipeline.core.text import counted
 from pipeline.core.validation.decreases import non_decreasing_counts
 from pipeline.core.validation.evidence import Evidence, allowed
@@ -29,15 +30,11 @@ CHECKS_VERSION = "1"
 
 @dataclass(frozen=True)
 class Check:
-    """``overrulable``: the owner may take a capture as true although this check refuses it.
-
-    What a check that is not ``blocking`` finds is named and stands in nobody's way.
-    """
+    """What a check that is not ``blocking`` finds is named and stands in nobody's way."""
 
     name: str
     description: str
     judge: Callable[[Evidence], Finding]
-    overrulable: bool = False
     blocking: bool = True
 
 
@@ -123,7 +120,7 @@ def complete_listing(evidence: Evidence) -> Finding:
         reason += f" More than {most} at once is taken for a broken listing."
     elif len(gone):
         reason += " They are carried with their last values."
-    return Finding("complete_listing", not broken, reason, len(gone), _gone_rows(gone), facts)
+    return Finding(COMPLETE_LISTING, not broken, reason, len(gone), _gone_rows(gone), facts)
 
 
 def _observed_before(evidence: Evidence) -> pd.DataFrame:
@@ -187,16 +184,14 @@ CAPTURE_CHECKS = (
     ),
     Check("unique_items", "No item stands twice in the listing.", unique_items),
     Check(
-        "complete_listing",
+        COMPLETE_LISTING,
         "The listing is not empty, and no more items are gone at once than the bounds allow.",
         complete_listing,
-        overrulable=True,
     ),
     Check(
-        "non_decreasing_counts",
+        DECREASES,
         "Each counter keeps its policy against the last accepted value, and no counter falls en masse.",
         non_decreasing_counts,
-        overrulable=True,
     ),
     Check(
         "credential_runway",
@@ -211,8 +206,8 @@ ADVISORY = frozenset(check.name for check in CAPTURE_CHECKS if not check.blockin
 _GROUNDS = {
     "required_fields": ("readable_listing",),
     "unique_items": ("readable_listing",),
-    "complete_listing": ("readable_listing",),
-    "non_decreasing_counts": ("readable_listing", "required_fields"),
+    COMPLETE_LISTING: ("readable_listing",),
+    DECREASES: ("readable_listing", "required_fields"),
 }
 
 

@@ -11,12 +11,11 @@ import pandas as pd
 
 from pipeline.core.model import Counter, Finding
 from pipeline.core.policy import Trend
+from pipeline.core.refusals import DECREASES
 from pipeline.core.text import counted, legible
 from pipeline.core.validation.evidence import Evidence, allowed
 from pipeline.core.validation.expectations import SAMPLE, Breach, Expectation, breaches
 from pipeline.core.validation.words import NAMED, records
-
-CHECK = "non_decreasing_counts"
 
 
 def non_decreasing_counts(evidence: Evidence) -> Finding:
@@ -25,13 +24,13 @@ def non_decreasing_counts(evidence: Evidence) -> Finding:
     The first capture passes: there is nothing to compare with.
     """
     if evidence.previous is None:
-        return Finding(CHECK, True, "The first snapshot: there is nothing to compare with.")
+        return Finding(DECREASES, True, "The first snapshot: there is nothing to compare with.")
     moved = _all_moved(evidence)
     facts = {"items_compared": len(evidence.pairs)} | {f"{m.name}_fell": m.fell_count for m in moved}
     problems = _problems(moved)
     if problems:
         return Finding(
-            CHECK,
+            DECREASES,
             False,
             " ".join(problem.reason for problem in problems),
             sum(problem.failing for problem in problems),
@@ -40,7 +39,7 @@ def non_decreasing_counts(evidence: Evidence) -> Finding:
         )
     tolerated = sum(m.fell_count for m in moved)
     reason = f"{counted(len(evidence.pairs), 'item')} compared; {tolerated or 'no'} counts fell within their policy."
-    return Finding(CHECK, True, reason, facts=facts)
+    return Finding(DECREASES, True, reason, facts=facts)
 
 
 def fallen_items(evidence: Evidence) -> frozenset[str]:

@@ -272,10 +272,10 @@ function charts(box, part, shown, happened, options) {
       let t = part.hours.first;
       for (let n = 0; n < part.hours.runs.length; n += 2) {
         const hours = part.hours.runs[n + 1];
-        if (part.hours.runs[n] === 1) stamp(ctx, "quarantined", self.valToPos(t + hours * HOUR / 2, "x", true), strip, 4.5 * r);
+        if (part.hours.runs[n] === 1) stamp(ctx, "quarantined", self.valToPos(Math.min(t + hours * HOUR / 2, part.max), "x", true), strip, 4.5 * r);
         t += hours * HOUR;
       }
-      for (const h of happened) stamp(ctx, h.k, self.valToPos(h.t, "x", true), top + 11 * r, (narrow ? 3.5 : 4.5) * r);
+      for (const h of happened) if (h.k !== "quarantined") stamp(ctx, h.k, self.valToPos(h.t, "x", true), top + 11 * r, (narrow ? 3.5 : 4.5) * r);
     }, 6 * r);
   }
 
@@ -306,6 +306,8 @@ function prepare(part) {
   part.happenings = part.happenings || [];
   const last = part.x[part.x.length - 1];
   part.min = Math.min(part.hours.first, part.x[0]);
-  part.max = Math.max(last, part.x[0] + HOUR);
+  const told = part.hours.runs.reduce((sum, hours, at) => sum + (at % 2 ? hours : 0), 0);
+  const known = Math.min(part.hours.first + told * HOUR, part.drawn);  // what was refused or missed since, too
+  part.max = Math.max(last, known, part.min + HOUR / 4);
   return part;
 }

@@ -18,14 +18,15 @@ function printing(on) {
 window.addEventListener("beforeprint", () => printing(true));
 window.addEventListener("afterprint", () => printing(false));
 
-// A page knows nothing of what came after it. Old in hours that should have brought captures, it says so.
+// A page knows nothing of what came after it. Old in hours that should have brought captures, it says so, also while it is open.
 function tellAge(place, part) {
+  setTimeout(() => tellAge(place, part), 600_000);
   const now = Date.now() / 1000, hours = Math.floor((now - part.drawn) / HOUR);
   if (!part.awaited || hours < 2 || (part.ends !== null && now >= part.ends)) return;
   const ago = hours < 48 ? `${hours} hours` : `${Math.floor(hours / 24)} days`;
   place.classList.add("stale");
   place.textContent = `, ${ago} ago, and captures should come every hour. If there is no newer page than this, ` +
-    `something is in the way: ratchet status ${part.source} says what.`;
+    `something is in the way, or the source rests: ratchet status ${part.source} says what.`;
 }
 
 // The page of one source -----------------------------------------------------------------------
