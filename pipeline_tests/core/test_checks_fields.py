@@ -255,5 +255,5 @@ def test_a_title_is_part_of_the_line_of_a_finding_without_its_escapes(account: A
     account.tell(0, [row("a", 10, name=title)])
     judged = account.judge(1, [row("a", 9, name=title)])
     assert_refused_by(judged, "non_decreasing_counts")
-    assert judged.reason == "views fell for 1 item: a_b [free] [31m again from 10 to 9; it may never decrease."
+    assert judged.reason == "views fell for 1 item: a_b [free] [31m again [a] from 10 to 9; it may never decrease."
     assert hour(1).key == judged.capture.hour.key

@@ -134,7 +134,7 @@ def test_every_other_finding_still_blocks(account: Account) -> None:
     account.change(bounds=Bounds(gone_items=0, gone_share=0.0))
     account.tell(0, rows(a=100, b=20, c=5))
     for hours, listing, words in (
-        (1, rows(a=60, b=19, c=5), "views fell for 1 item: Title of b from 20 to 19"),
+        (1, rows(a=60, b=19, c=5), "views fell for 1 item: Title of b [b] from 20 to 19"),
         (2, rows(a=60, b=20), "Gone since the last accepted snapshot: Title of c"),
     ):
         account.tell(hours, listing)

@@ -44,7 +44,7 @@ def test_the_status_of_a_source_holds_what_the_contract_names(account: Account) 
                 "hour": "2026-11-01T01",
                 "captured_at": "2026-11-01T01:17:00Z",
                 "checks": ["non_decreasing_counts"],
-                "reason": "views fell for 1 item: Title of a from 10 to 9; it may never decrease.",
+                "reason": "views fell for 1 item: Title of a [a] from 10 to 9; it may never decrease.",
                 "next_step": "If it is true, say so: ratchet correct blog 2026-11-01T01 --accept --by NAME"
                 " --reason TEXT (for some items only, --lower ITEM in the place of --accept)",
                 "captures": ["2026-11-01T01:17:00Z"],

@@ -12,10 +12,10 @@ import pandas as pd
 from pipeline.core.model import Counter, Finding
 from pipeline.core.policy import Trend
 from pipeline.core.refusals import DECREASES
-from pipeline.core.text import counted, legible
+from pipeline.core.text import counted
 from pipeline.core.validation.evidence import Evidence, allowed
 from pipeline.core.validation.expectations import SAMPLE, Breach, Expectation, breaches
-from pipeline.core.validation.words import NAMED, records
+from pipeline.core.validation.words import NAMED, called, records
 
 
 def non_decreasing_counts(evidence: Evidence) -> Finding:
@@ -172,10 +172,7 @@ def _policy_words(counter: Counter) -> str:
 
 
 def _moves(rows: pd.DataFrame) -> str:
-    moves = [
-        f"{legible(str(row['title'] or row['item_id']))} from {row['before']:,} to {row['now']:,}"
-        for row in rows.head(NAMED).to_dict("records")
-    ]
+    moves = [f"{called(row)} from {row['before']:,} to {row['now']:,}" for row in records(rows.head(NAMED))]
     return ", ".join(moves) + (" and more" if len(rows) > NAMED else "")
 
 

@@ -19,11 +19,12 @@ def names(rows: pd.DataFrame, total: int | None = None) -> str:
     ``rows`` has the columns item_id and title; ``total`` is the number of rows unless more were found.
     """
     total = len(rows) if total is None else total
-    first = [
-        f"{legible(str(row['title'] or '(untitled)'))} [{legible(str(row['item_id']))}]"
-        for row in records(rows.head(NAMED))
-    ]
-    return listed(first, total)
+    return listed([called(row) for row in records(rows.head(NAMED))], total)
+
+
+def called(row: dict[str, Any]) -> str:
+    """``title [id]`` of a row with both: commands take the id."""
+    return f"{legible(str(row['title'] or '(untitled)'))} [{legible(str(row['item_id']))}]"
 
 
 def sentence(text: str) -> str:
