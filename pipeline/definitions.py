@@ -17,7 +17,6 @@ from pipeline.core.project import ROOT, Project
 from pipeline.core.sources import read_source, sound_sources
 from pipeline.jobs import build_incidents_job
 from pipeline.maintenance import maintenance_definitions
-from pipeline.migrations import find_migrations_once
 from pipeline.resources import shared_resources
 from pipeline.sensors import build_incidents_sensor
 
@@ -25,7 +24,6 @@ from pipeline.sensors import build_incidents_sensor
 @dg.definitions
 def definitions() -> dg.Definitions:
     """Those of every source, of the project's maintenance and of its incidents; steps of a run go one by one."""
-    find_migrations_once()
     tree = dg.ComponentTree.for_project(ROOT)
     return dg.Definitions.merge(
         *(_source(tree, file) for file in Project.here().source_files()),

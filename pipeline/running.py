@@ -28,7 +28,6 @@ from pipeline.core.observe import Clock
 from pipeline.core.project import Project, environment
 from pipeline.failures import KIND
 from pipeline.graph import capture_job, history_job, know_pools
-from pipeline.migrations import find_migrations_once
 from pipeline.resources import CLOCK, shared_resources
 
 POSTGRES = "RATCHET_POSTGRES"
@@ -67,7 +66,6 @@ class Outcome:
 def dagster_instance(project: Project) -> Iterator[dg.DagsterInstance]:
     """The instance under the project's data, made on first use. Raises LakeFault where its database cannot be used."""
     os.environ["DAGSTER_HOME"] = str(project.dagster_home)
-    find_migrations_once()
     with ExitStack() as held:
         with _one_at_a_time(project):
             prepare_dagster_home(project)

@@ -12,7 +12,7 @@ import dagster as dg
 import pytest
 
 from pipeline.core.project import Project
-from pipeline.running import dagster_instance
+from pipeline.running import dagster_instance, prepare_dagster_home
 
 PROCESSES = 3
 OPENS_THE_INSTANCE = """
@@ -24,16 +24,20 @@ with dagster_instance(Project.here()) as instance:
     print(len(instance.get_runs()))
 """
 
-ASKS_AS_THE_SERVER_FOR_CODE = """
-import atexit
-import alembic.util
-from pipeline.definitions import definitions
-definitions()
-ask = lambda: alembic.util.coerce_resource_to_filename("dagster:_core/storage/alembic")
-ask()
-kept = atexit._ncallbacks()
-ask()
-print(atexit._ncallbacks() - kept)
+WRITES_AS_THE_DAEMON_DOES = """
+import atexit, uuid
+import dagster as dg
+
+def writes_into_the_file_of_a_run(instance):
+    run = instance.add_run(dg.DagsterRun(job_name="any", run_id=str(uuid.uuid4())))
+    instance.report_engine_event("queued", run)
+
+with dg.DagsterInstance.get() as instance:
+    writes_into_the_file_of_a_run(instance)
+    kept = atexit._ncallbacks()
+    for _ in range(3):
+        writes_into_the_file_of_a_run(instance)
+    print(atexit._ncallbacks() - kept)
 """
 
 
@@ -60,7 +64,7 @@ def test_a_process_that_stays_keeps_nothing_of_the_instances_it_opened(
 ) -> None:
     """Dagster's server for code opens one for each tick."""
     monkeypatch.setenv("RATCHET_DATA", str(tmp_path))
-    with dagster_instance(Project.here()):
+    with dagster_instance(Project.here()), dg.DagsterInstance.get():  # the second asks what is remembered from there on
         pass
     kept = atexit._ncallbacks()
     for _ in range(3):
@@ -69,8 +73,13 @@ def test_a_process_that_stays_keeps_nothing_of_the_instances_it_opened(
     assert atexit._ncallbacks() == kept
 
 
-def test_the_server_for_code_asks_alembic_once_too() -> None:
+def test_a_daemon_keeps_nothing_of_the_runs_that_it_wrote_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has nothing of Ratchet in its process but what dagster.yaml names."""
+    monkeypatch.setenv("RATCHET_DATA", str(tmp_path))
+    project = Project.here()
+    prepare_dagster_home(project)
+    monkeypatch.setenv("DAGSTER_HOME", str(project.dagster_home))
     done = subprocess.run(
-        [sys.executable, "-c", ASKS_AS_THE_SERVER_FOR_CODE], capture_output=True, text=True, timeout=120
+        [sys.executable, "-c", WRITES_AS_THE_DAEMON_DOES], capture_output=True, text=True, timeout=120
     )
     assert done.stdout == "0\n", done.stderr
