@@ -50,8 +50,7 @@ def build_asset_checks(source: Source, partitions: dg.PartitionsDefinition) -> l
         for finding in findings:
             yield _check_result(asset_key(source, RAW), finding)
         if step.is_live and not judged.accepted:
-            with failing_loudly():  # after the results, which the pages must not stand in the way of
-                draw_if_possible(source, step.clock.now(), context.log)
+            draw_if_possible(source, step.clock.now(), context.log)
 
     @dg.multi_asset_check(
         name=f"{source.name}_delta_checks",

@@ -35,7 +35,7 @@ def draw_if_possible(source: Source, now: datetime, log: DagsterLogManager) -> S
         return draw_pages(source, now)
     except RatchetError as fault:
         log.warning(f"The page of {source.name} was not drawn: {fault}")
-    except Exception:
+    except Exception:  # of whatever kind: the hour is in the lake, and its run is not to be called failed for a page
         log.error(f"A fault in Ratchet: the page of {source.name} was not drawn.\n{without_secrets(format_exc())}")
     return None
 

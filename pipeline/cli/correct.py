@@ -70,7 +70,6 @@ def command(
     project = Project.here()
     found = find_source(project, source)
     lake = project.lake.source(found.name)
-    began = datetime.now(UTC)
     with lake.writing():
         made = decide(lake, found, at, choice, by=by, reason=reason, made_at=datetime.now(UTC))
         from pipeline.drawing import require_drawn
@@ -80,7 +79,7 @@ def command(
             SourceRuns.of(found, instance).history()
     click.echo(f"{at.key} of {found.name}: {legible(made.words, 500)} (correction {made.id}).")
     say_messages(_tell(project, found))
-    require_drawn(project, found, began)
+    require_drawn(project, found, made.made_at)
 
 
 def _tell(project: Project, source: Source) -> list[Delivery]:

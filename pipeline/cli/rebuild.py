@@ -18,11 +18,13 @@ def command(source: str | None) -> None:
     from datetime import UTC, datetime
 
     from pipeline.cli.saying import end_with
+    from pipeline.core.errors import LakeFault, RatchetError
     from pipeline.core.project import Project
     from pipeline.core.sources import chosen_sources
 
     project = Project.here()
     sources, broken = chosen_sources(project, source)
+    faults: list[RatchetError] = [*broken]
     from pipeline.drawing import require_drawn
     from pipeline.running import SourceRuns, dagster_instance  # only now: Dagster is slow, a refusal is not
 
@@ -38,5 +40,8 @@ def command(source: str | None) -> None:
                 SourceRuns.of(found, instance).history(tell_from=first.hour)
             hours = len({capture.hour for capture in lake.captures()})
             click.echo(f"{found.name}: {hours:,} hours told to Dagster.")
-            require_drawn(project, found, began)
-    end_with(broken)
+            try:
+                require_drawn(project, found, began)
+            except LakeFault as fault:
+                faults.append(fault)
+    end_with(faults)

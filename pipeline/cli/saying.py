@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from pipeline.core.errors import ConfigError, RatchetError
+from pipeline.core.errors import RatchetError
 from pipeline.core.text import printable
 
 if TYPE_CHECKING:
@@ -32,8 +32,8 @@ def say_error(error: RatchetError) -> None:
     click.echo(printable("\n".join([f"Error: {error.what}", *notes, error.next_step])), err=True)
 
 
-def end_with(broken: Sequence[ConfigError]) -> None:
-    """Name the sources that cannot be used, and end with their exit code; nothing where there is none."""
+def end_with(broken: Sequence[RatchetError]) -> None:
+    """Say what is wrong with some sources, and end with the exit code of the first; nothing where there is none."""
     for error in broken:
         say_error(error)
     if broken:
