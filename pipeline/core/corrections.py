@@ -79,9 +79,12 @@ def decide(
 
 def _require_sense(choice: Choice) -> None:
     if choice.action == "lower" and not choice.items:
-        raise ConfigError("No item is named whose fall is true.", "Name each by its id: --lower ITEM --lower ITEM")
+        raise ConfigError(
+            "No item is named whose fall is true.",
+            "Name each by its id: --lower ITEM --lower ITEM, or `items` of the job.",
+        )
     if choice.action != "lower" and choice.items:
-        raise ConfigError("Only lower values are accepted item by item.", "Leave the items out, or use --lower.")
+        raise ConfigError("Only lower values are accepted item by item.", "Leave the items out, or choose `lower`.")
     if choice.action == "reject" and choice.captured_at is not None:
         raise ConfigError("An hour has one accepted snapshot, which is the one to reject.", "Leave out --captured-at.")
 

@@ -95,7 +95,8 @@ class Correction(msgspec.Struct, frozen=True, omit_defaults=True):
     def words(self) -> str:
         """What was decided, as in "accepted by Ada". Ids and names are text from outside."""
         if self.action == "lower":
-            return f"lower values of {', '.join(self.items)} accepted by {self.by}"
+            named = "item" if len(self.items) == 1 else "items"
+            return f"lower values of {named} {', '.join(self.items)} accepted by {self.by}"
         return f"{self.action}ed by {self.by}"
 
 

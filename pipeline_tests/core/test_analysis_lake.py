@@ -160,7 +160,7 @@ def test_a_correction_stands_once_with_the_item_that_it_is_about(
     [correction] = found
     assert correction.item_id == concerned
     assert correction.words.startswith(
-        f"2026-11-01T01 lower values of {', '.join(items)} accepted by Ada: I deleted it."
+        f"2026-11-01T01 lower values of item{'s' * (len(items) > 1)} {', '.join(items)} accepted by Ada: I deleted it."
         f" It had been refused by non_decreasing_counts: views fell for {len(items)} item"
     )
     assert "Title of a [a] from 10 to 4" in correction.words

@@ -164,10 +164,10 @@ def test_the_report_names_the_items_whose_fall_was_accepted(account: Account) ->
     [signed] = account.report(1).corrections
     assert (signed.action, signed.items, signed.by) == ("lower", ("a",), "Ada")
     text = account.files("report")[f"report/month=2026-11/{hour(1).key}.md"].decode()
-    assert "lower values of a accepted by Ada" in text
+    assert "lower values of item a accepted by Ada" in text
     judged = history.verdict(account.lake, account.source, account.lake.captures(hour(1), hour(1))[0])
     [word] = [found.reason for found in judged.judged if found.check == "non_decreasing_counts"]
-    assert word.endswith("Lower values of a accepted by Ada: Bots")
+    assert word.endswith("Lower values of item a accepted by Ada: Bots")
 
 
 def test_an_accepted_fall_of_an_item_is_taken_back_by_rejecting_the_hour_and_made_again(account: Account) -> None:
