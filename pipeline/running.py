@@ -33,6 +33,12 @@ from pipeline.resources import CLOCK, shared_resources
 POSTGRES = "RATCHET_POSTGRES"
 """The variable with the address of a PostgreSQL database, where Dagster's instance lies in one and not in SQLite."""
 
+ALLOCATORS = {"MALLOC_ARENA_MAX": "2", "ARROW_DEFAULT_MEMORY_POOL": "system"}
+"""The variables that keep the memory of a process flat which stays for months. They count from its start.
+
+`ratchet dev` and deploy/ set them; docs/decisions.md, "Memory of processes that stay", has the measurement.
+"""
+
 _DRIVER = "postgresql+psycopg2://"
 _FORM = f"Write it as {_DRIVER}USER:PASSWORD@HOST:5432/DATABASE, with what is special in it percent-encoded."
 _POSTGRES_STORAGE = f"""

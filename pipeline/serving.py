@@ -30,7 +30,7 @@ from pipeline.core.project import ROOT, Project
 from pipeline.core.sources import find_source, sound_sources
 from pipeline.core.text import printable
 from pipeline.drawing import draw_pages
-from pipeline.running import SourceRuns, dagster_instance
+from pipeline.running import ALLOCATORS, SourceRuns, dagster_instance
 from pipeline.sandbox.__main__ import opened
 from pipeline.sandbox.server import NoteSandbox
 from pipeline.sandbox.simulation import simulated_articles
@@ -56,7 +56,7 @@ def serve(project: Project, port: int) -> None:
         click.echo("".join(f"  {line}\n" for line in addresses(sound, port)))
         for error in broken:
             click.echo(printable(f"Not recorded: {error}\n"), err=True)
-        environment = {**os.environ, "DAGSTER_HOME": str(project.dagster_home), "VIRTUAL_ENV": sys.prefix}
+        environment = {**ALLOCATORS, **os.environ, "DAGSTER_HOME": str(project.dagster_home), "VIRTUAL_ENV": sys.prefix}
         dagster = [str(Path(sys.executable).parent / "dg"), "dev", "--host", _HOST, "--port", str(port)]
         # Dagster colours its log wherever it writes; `echo` leaves the colours out where no terminal is.
         piped = {} if sys.stdout.isatty() else {"stdout": subprocess.PIPE, "text": True, "errors": "replace"}

@@ -16,7 +16,7 @@ import yaml
 from pipeline.cli import cli
 from pipeline.core.errors import ConfigError
 from pipeline.core.project import ROOT, Project
-from pipeline.running import POSTGRES, prepare_dagster_home
+from pipeline.running import ALLOCATORS, POSTGRES, prepare_dagster_home
 from pipeline_tests.dagster_parts import program, run_program
 from pipeline_tests.deploy.shipped import (
     DEPLOY,
@@ -29,6 +29,7 @@ from pipeline_tests.deploy.shipped import (
     interpolated,
     ratchet_commands,
     unit,
+    unit_processes,
 )
 
 LOCK = "requirements.lock"
@@ -101,6 +102,14 @@ def test_the_lock_of_the_image_is_a_part_of_the_lock_of_the_tests() -> None:
     assert len(shipped) > 50
     assert shipped.items() <= tested.items()
     assert not {"pytest", "mypy", "selenium"} & shipped.keys()
+
+
+def test_what_the_image_and_the_units_start_is_sparing_with_memory() -> None:
+    assert ALLOCATORS.items() <= image_environment().items()
+    units = [path.name for path in every_unit() if path.suffix == ".service"]
+    assert units
+    for name in units:
+        assert ALLOCATORS.items() <= unit_processes(name)[0].environment.items()
 
 
 def test_what_the_image_starts_is_not_root() -> None:
