@@ -22,7 +22,7 @@ import click
 import dagster as dg
 
 from pipeline.collecting import capture_hour
-from pipeline.core.errors import ConfigError
+from pipeline.core.errors import ConfigError, RatchetError
 from pipeline.core.hours import Hour
 from pipeline.core.model import Source
 from pipeline.core.observe import RecordedClock
@@ -42,7 +42,10 @@ _PATIENCE_SECONDS, _LAST_WORDS_SECONDS = 15, 2
 
 
 def serve(project: Project, port: int) -> None:
-    """Blocks until one of the parts ends. Raises ConfigError where a port is taken."""
+    """Blocks until Ctrl-C or SIGTERM.
+
+    Raises ConfigError where a port is taken, RatchetError where a part ends by itself.
+    """
     # A shell that starts this in the background has SIGINT ignored, and every child would inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     require_free(port)
@@ -65,6 +68,10 @@ def serve(project: Project, port: int) -> None:
             echo.start()
             process.wait()
             echo.join(_LAST_WORDS_SECONDS)
+            raise RatchetError(
+                "Dagster's webserver, daemon or code server ended by itself, and the others were ended with it.",
+                f"What it said last is above. Start them again: ratchet dev --port {port}",
+            )
 
 
 def _echo(lines: Iterable[str]) -> None:
