@@ -151,14 +151,13 @@ def published(lake: SourceLake) -> dict[str, bytes]:
 
 def checks_of(instance: dg.DagsterInstance, source: Source, asset: str, hour: Hour) -> dict[str, str]:
     """The newest result of every check of an asset at an hour, by name."""
-    from dagster._core.definitions.asset_checks.asset_check_spec import AssetCheckKey
     from dagster._core.event_api import PartitionKeyFilter
 
     storage = instance.event_log_storage
     definitions = SourceRuns.of(source, instance).definitions
     keys = [key for key in definitions.resolve_asset_graph().asset_check_keys if key.asset_key.path[-1] == asset]
     found = storage.get_latest_asset_check_execution_by_key(
-        [AssetCheckKey(key.asset_key, key.name) for key in keys],
+        [dg.AssetCheckKey(key.asset_key, key.name) for key in keys],
         partition_filter=PartitionKeyFilter(key=hour.partition_key),
     )
     return {key.name: record.status.value for key, record in found.items()}
@@ -166,7 +165,7 @@ def checks_of(instance: dg.DagsterInstance, source: Source, asset: str, hour: Ho
 
 def ratchet(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run the command line as its owner does."""
-    return run_program("ratchet", *arguments, **environment)
+    return run_program("ratchet", *arguments, cwd=ROOT, **environment)
 
 
 def run_program(name: str, *arguments: str, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:

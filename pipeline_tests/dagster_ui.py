@@ -36,7 +36,7 @@ class DagsterUi:
         """Wait until the page shows all texts; everything that it shows then."""
 
         def seen(driver: webdriver.Chrome) -> str | None:
-            shown: str = driver.execute_script("return document.body.innerText")  # type: ignore[no-untyped-call]
+            shown: str = driver.execute_script("return document.body.innerText")
             return shown if all(text in shown for text in texts) else None
 
         return WebDriverWait(self.driver, SECONDS).until(seen, f"the page does not show {texts}")  # type: ignore[return-value]
@@ -52,7 +52,7 @@ class DagsterUi:
             return visible[place] if len(visible) > place or (place < 0 and visible) else None
 
         element = WebDriverWait(self.driver, SECONDS).until(found, f"there is no '{text}' to click")
-        self.driver.execute_script("arguments[0].click()", element)  # type: ignore[no-untyped-call]
+        self.driver.execute_script("arguments[0].click()", element)
 
     def press(self, beginning: str) -> None:
         """Press the button whose words begin so, as soon as it can be pressed."""

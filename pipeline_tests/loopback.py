@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from socketserver import BaseRequestHandler, ThreadingTCPServer
+from socketserver import BaseRequestHandler
 
 
 class Quiet(BaseHTTPRequestHandler):
@@ -17,7 +17,9 @@ class Quiet(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serving(handler: type[BaseRequestHandler], server: type[ThreadingTCPServer] = ThreadingHTTPServer) -> Iterator[int]:
+def serving(
+    handler: type[BaseRequestHandler], server: type[ThreadingHTTPServer] = ThreadingHTTPServer
+) -> Iterator[int]:
     """Serve with ``handler``; yields the port."""
     with server(("127.0.0.1", 0), handler) as listening:
         thread = threading.Thread(target=listening.serve_forever, args=(0.01,))

@@ -380,7 +380,7 @@ def test_what_dagster_says_is_read_to_its_end_also_when_nobody_takes_it(monkeypa
     def broken(*_: object, **__: object) -> None:
         raise BrokenPipeError
 
-    monkeypatch.setattr(serving.click, "echo", broken)
+    monkeypatch.setattr("pipeline.serving.click.echo", broken)
     said = iter(["a line\n"] * 3)
     serving._echo(said)
     assert list(said) == []

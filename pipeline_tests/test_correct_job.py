@@ -173,6 +173,7 @@ def test_a_decision_without_ground_fails_the_run_in_plain_words_and_changes_noth
     result = correct(refused, **word)
     assert not result.success
     [failure] = [event.step_failure_data for event in result.all_events if event.is_step_failure]
+    assert failure is not None and failure.user_failure_data is not None
     assert words in (failure.user_failure_data.description or "")
     assert stored_files(refused.lake.root) == before
 

@@ -18,7 +18,8 @@ from pipeline.sandbox.faults import Reply
 from pipeline_tests.dagster_parts import BLOG, Blog, made_blog
 from pipeline_tests.fuzzing.bending import Bend, bends
 
-DECLARED = {kind.exit_code for kind in (RatchetError, *RatchetError.__subclasses__())} - {1}
+KINDS: list[type[RatchetError]] = [RatchetError, *RatchetError.__subclasses__()]
+DECLARED = {kind.exit_code for kind in KINDS} - {1}
 WHOLE = json.dumps(
     {
         "data": {

@@ -160,7 +160,7 @@ def test_the_crossings_of_a_capture_are_not_obeyed(
     crossed = next(
         report for number in range(14) if (report := read_report(made.lake.source("blog"), hour(number))).crossings
     )
-    assert crossed.crossings[0].title.startswith(HOSTILE)
+    assert (crossed.crossings[0].title or "").startswith(HOSTILE)
     for title in (HOSTILE, None):
         told = replace(crossed.crossings[0], title=title, item_id=HOSTILE)
         report = msgspec.structs.replace(crossed, crossings=(told,))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -157,16 +158,20 @@ def test_a_version_that_breaks_does_not_pass_for_one_that_refuses(ended: Ended) 
 
 
 def test_the_walk_stops_at_the_first_step_that_fails_and_writes_down_which(tmp_path: Path) -> None:
-    played = []
+    played: list[str] = []
+
+    def pass_well(stage: str) -> str:
+        played.append(stage)
+        return "went well"
 
     def fail(stage: str) -> str:
         raise Failed(f"{stage} | no")
 
-    def step(name: str, play: object) -> Step[str]:
+    def step(name: str, play: Callable[[str], str]) -> Step[str]:
         return Step(name, "somebody", f"{name} is good.", "Go back.", play)
 
     steps = [
-        step("first", lambda stage: played.append(stage) or "went well"),
+        step("first", pass_well),
         step("second", fail),
         step("third", fail),
     ]

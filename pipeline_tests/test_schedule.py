@@ -43,8 +43,9 @@ def tick(blog: Blog, at: datetime, now: datetime | None = None, runs: SourceRuns
     decided = evaluate(blog, at, now or at, runs or blog.runs)
     if decided.run_requests:
         (request,) = decided.run_requests
-        assert request.partition_key is not None
-        return request.partition_key
+        partition: str | None = request.partition_key
+        assert partition is not None
+        return partition
     return f"skipped: {decided.skip_message}"
 
 

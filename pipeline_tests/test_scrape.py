@@ -27,7 +27,8 @@ from pipeline.notify.watching import Watcher
 from pipeline.platforms.openmetrics.spool import collecting
 from pipeline.sandbox.faults import Reply
 from pipeline.scraping import Collector
-from pipeline_tests.platforms.openmetrics.parts import MOMENT, Program, Scraped, Told, answer, program, series
+from pipeline_tests.platforms.feeding import MOMENT
+from pipeline_tests.platforms.openmetrics.parts import Program, Scraped, Told, answer, program, series
 from pipeline_tests.platforms.stand_in import StandIn
 from pipeline_tests.receiver import Receiver, receiving
 

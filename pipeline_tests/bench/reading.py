@@ -6,6 +6,7 @@ import time
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -106,7 +107,7 @@ def _later(model: pa.Table, captured_at: object, gained: dict[str, np.ndarray]) 
     return pa.table(columns, schema=model.schema.remove_metadata())
 
 
-def _ask(files: list[str]) -> list[object]:
+def _ask(files: list[str]) -> list[tuple[Any, ...]]:
     with cursor() as connection:
         return connection.execute(_QUESTION, {"files": files}).fetchall()
 

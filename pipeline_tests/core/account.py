@@ -23,6 +23,7 @@ from pipeline.core.policy import Policy, Trend
 from pipeline.core.records import Action, Report
 from pipeline.core.snapshots import read_table
 from pipeline.core.validation.checks import CAPTURE_CHECKS
+from pipeline.core.verdicts import Verdict
 from pipeline.platforms.note import Note
 from pipeline.platforms.protocol import CutShort, Page
 
@@ -110,7 +111,7 @@ class Account:
         arrived = arrived or pages([part for part in listing if not isinstance(part, Page)], published)
         return store_capture(self.lake, self.source, self.origin, at(hours), _until(arrived, cut))[0]
 
-    def judge(self, hours: float, listing: Listing, **more: Any) -> history.Verdict:
+    def judge(self, hours: float, listing: Listing, **more: Any) -> Verdict:
         return history.verdict(self.lake, self.source, self.capture(hours, listing, **more))
 
     def tell(self, hours: float, listing: Listing, **more: Any) -> bool:
@@ -165,7 +166,7 @@ def failed(findings: Iterable[Finding]) -> list[str]:
     return [finding.check for finding in findings if not finding.passed]
 
 
-def finding(judged: history.Verdict, check: str) -> Finding:
+def finding(judged: Verdict, check: str) -> Finding:
     [found] = [finding for finding in judged.findings if finding.check == check]
     return found
 
@@ -186,7 +187,7 @@ def _until(arrived: Sequence[Page], cut: str | None) -> Iterator[Page]:
         raise CutShort(cut)
 
 
-def assert_refused_by(judged: history.Verdict, check: str, *words: str) -> None:
+def assert_refused_by(judged: Verdict, check: str, *words: str) -> None:
     """``check`` alone refuses, in these words; all others pass."""
     assert failed(judged.findings) == [check], judged.reason
     assert [found.check for found in judged.findings] == CHECKS
@@ -197,6 +198,6 @@ def assert_refused_by(judged: history.Verdict, check: str, *words: str) -> None:
     assert [found.check for found in judged.findings if not found.facts.get("judged", True)] == skipped
 
 
-def assert_accepted(judged: history.Verdict) -> None:
+def assert_accepted(judged: Verdict) -> None:
     assert failed(judged.findings) == [], judged.reason
     assert judged.accepted

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from pipeline.core import archives
-from pipeline.core.analysis import months
 from pipeline.core.analysis.first_hours import AGES, first_hours, sentences
 from pipeline.core.analysis.gains import total_gain
 from pipeline.core.analysis.happenings import Kind, happenings
@@ -96,7 +95,7 @@ def test_a_cache_on_a_full_disk_costs_time_and_leaves_nothing(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     _small(account)
-    monkeypatch.setattr(months.feather, "write_feather", full)
+    monkeypatch.setattr("pipeline.core.analysis.months.feather.write_feather", full)
     assert _equal(read_watched(account.lake, tmp_path / "cache"), read_watched(account.lake))
     assert list((tmp_path / "cache").iterdir()) == []
 

@@ -109,7 +109,7 @@ def test_the_tables_hold_every_row_of_the_month_as_other_tools_read_it(account: 
     compacted(account)
     folder = f"{account.lake.root}/validated/*/*.parquet"
     names = [name for name in hours[-1][0] if name not in ("likes", "likes_max")]
-    found = duckdb.sql(
+    found = duckdb.execute(
         f"SELECT {', '.join(names)} FROM read_parquet('{folder}', union_by_name=true) ORDER BY captured_at, item_id"
     ).fetchall()
     assert len(found) == sum(map(len, hours))
@@ -117,7 +117,8 @@ def test_the_tables_hold_every_row_of_the_month_as_other_tools_read_it(account: 
     table = pq.read_table(account.lake.folder(VALIDATED, MONTH) / f"{MONTH}.parquet", partitioning=None)
     assert table["likes"].to_pylist()[:2] == [None, None]  # the counter joined in the second hour
     reports = f"{account.lake.root}/report/month={MONTH}/*.jsonl.zst"
-    assert duckdb.sql(f"SELECT hour FROM read_json('{reports}')").fetchall() == [(hour(h).key,) for h in (-5, -4, -2)]
+    found = duckdb.execute(f"SELECT hour FROM read_json('{reports}')").fetchall()
+    assert found == [(hour(h).key,) for h in (-5, -4, -2)]
 
 
 def test_a_month_that_is_not_over_or_waits_for_a_rebuild_stays(account: Account) -> None:

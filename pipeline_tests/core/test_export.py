@@ -193,9 +193,9 @@ def test_an_unknown_counter_is_told_which_there_are(told: Account) -> None:
     [(None, None, [0, 1, 3]), (1, None, [1, 3]), (None, 1, [0, 1]), (1, 2, [1]), (3, 3, [3])],
 )
 def test_both_ends_of_a_stretch_are_in_it(told: Account, first: int | None, last: int | None, found: list[int]) -> None:
-    ends = [None if end is None else hour(end) for end in (first, last)]
+    begin, end = (None if end is None else hour(end) for end in (first, last))
     for contents in Contents:
-        assert plan_export(told.lake, contents, *ends).hours == tuple(map(hour, found))
+        assert plan_export(told.lake, contents, begin, end).hours == tuple(map(hour, found))
 
 
 def test_an_empty_stretch_is_told_what_there_is(told: Account) -> None:

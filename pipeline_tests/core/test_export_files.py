@@ -52,10 +52,12 @@ def test_a_file_that_is_there_is_replaced_only_on_request(told: Account, folder:
 
 def test_a_file_that_came_in_the_meantime_is_not_replaced(told: Account, folder: Path) -> None:
     file = folder / "all.csv"
+
+    def meanwhile(_: Hour) -> None:
+        file.write_text("mine")
+
     with pytest.raises(ConfigError, match="there already"):
-        write_file(
-            plan_export(told.lake, Contents.SNAPSHOTS), Format.CSV, file, NOW, lambda _: bool(file.write_text("mine"))
-        )
+        write_file(plan_export(told.lake, Contents.SNAPSHOTS), Format.CSV, file, NOW, meanwhile)
     assert (file.read_text(), list(folder.iterdir())) == ("mine", [file])
 
 

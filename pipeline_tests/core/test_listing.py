@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import Any
 
 import pytest
 
 from pipeline.core.capture import Ended
 from pipeline.core.listing import read_listing
-from pipeline.platforms.protocol import ITEM_FIELDS, Columns, Details, lists_items
+from pipeline.platforms.protocol import ITEM_FIELDS, Columns, Details, Page, lists_items
 
 from .account import page
 from .snapshots import at
@@ -21,9 +22,9 @@ def listed(**views: int | None) -> Columns:
     return blank | {"item_id": list(views), "views": list(views.values())}
 
 
-def rows(*pages: Columns, counters: tuple[str, ...] = COUNTERS) -> dict[Any, dict[str, Any]]:
+def rows(*pages: Columns, counters: tuple[str, ...] = COUNTERS) -> dict[Any, dict[Hashable, Any]]:
     arriving = iter(pages)
-    stored = [*(page(b"") for _ in pages), Ended(len(pages), 0, None)]
+    stored: list[Page | Ended] = [*(page(b"") for _ in pages), Ended(len(pages), 0, None)]
     listing = read_listing(lambda _: next(arriving), stored, counters, at(0))
     assert listing.problems == ()
     return {row["item_id"]: row for row in listing.items.astype(object).to_dict("records")}

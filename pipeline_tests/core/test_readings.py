@@ -94,7 +94,7 @@ def test_only_the_last_reading_is_judged_and_all_are_kept(account: Account) -> N
     capture = account.capture(0, [*pages(torn, size=1)])
     assert failed(history.verdict(account.lake, account.source, capture).findings) == ["unique_items"]
 
-    stream = [*pages(torn, size=1), Shifted("'a' stood more than once"), *pages(sound, size=1)]
+    stream: list[Page | Shifted] = [*pages(torn, size=1), Shifted("'a' stood more than once"), *pages(sound, size=1)]
     capture, ended = store_capture(account.lake, account.source, Origin.LIVE, at(1), stream)
     judged = history.verdict(account.lake, account.source, capture)
     assert judged.accepted

@@ -124,12 +124,12 @@ def test_the_image_is_healthy_when_something_was_accepted_and_unhealthy_when_not
     command = image_health()
     assert command == ("ratchet", "status", "--max-age", "2h")
     places = {"RATCHET_DATA": str(tmp_path / "data"), "RATCHET_DEFS": str(tmp_path / "sources")}
-    assert run_program(*command, **places).returncode == 0
+    assert run_program(*command, cwd=ROOT, **places).returncode == 0
     source = tmp_path / "sources" / "blog" / "defs.yaml"
     source.parent.mkdir(parents=True)
     platform = "{kind: note, session_cookie: made-up}"
     source.write_text(f"type: pipeline.components.CounterSource\nattributes: {{source: blog, platform: {platform}}}\n")
-    unhealthy = run_program(*command, **places)
+    unhealthy = run_program(*command, cwd=ROOT, **places)
     assert (unhealthy.returncode, "blog has never accepted anything" in unhealthy.stderr) == (1, True)
 
 

@@ -111,7 +111,7 @@ def _judge(told: Recorded, arrived: Sequence[Page], reason: str | None) -> str:
     platform = told.platform
     kept = [platform.trim(page) for page in arrived]
     counters = [Counter(name, policy, name in platform.optional_counters) for name, policy in platform.policies.items()]
-    stored = [*kept, Ended(len(kept), 0, reason)]
+    stored: list[Page | Ended] = [*kept, Ended(len(kept), 0, reason)]
     listing = read_listing(platform.read, stored, [counter.name for counter in counters], NOW)
     listing = with_totals(listing, platform.windows, None)
     findings = judge(Evidence(counters, Bounds(), listing, None))

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -92,7 +93,7 @@ def blog_of(project: Project) -> Account:
 def server_of(project: Project, url: str = "http://127.0.0.1:9") -> Scrapes:
     """A source of the kind openmetrics in the project, with the spool of its collector; its program is at ``url``."""
     project.data.mkdir(exist_ok=True)
-    named = {"counters": {"errors": "errors_total"}, "gauges": {"queue": "queue_size"}}
+    named: dict[str, Any] = {"counters": {"errors": "errors_total"}, "gauges": {"queue": "queue_size"}}
     found = Scrapes.under(project.data, url, spool=str(project.data / "scrapes"), **named)
     file = project.defs / "server" / "defs.yaml"
     file.parent.mkdir(parents=True)

@@ -19,7 +19,8 @@ from pipeline_tests.core.account import rows
 from pipeline_tests.live_stack import until
 from pipeline_tests.metrics.monitoring import DEPLOYED, monitoring, webhook
 from pipeline_tests.metrics.parts import Vital, blog_of, made, shop_of
-from pipeline_tests.platforms.points.parts import MOMENT, error
+from pipeline_tests.platforms.feeding import MOMENT
+from pipeline_tests.platforms.points.parts import error
 from pipeline_tests.skips import installed
 
 DASHBOARD = ROOT / "deploy" / "grafana" / "ratchet.json"

@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import httpx
@@ -16,20 +16,21 @@ from pipeline.core.incidents.book import Book
 from pipeline.core.incidents.notes import CHANNEL, Failing
 from pipeline.core.incidents.troubles import Trouble
 from pipeline.core.lake import REPORT, VALIDATED
-from pipeline.core.model import Cause, HourState, Origin
+from pipeline.core.model import Cause, HourState, Origin, Source
 from pipeline.core.project import Project
 from pipeline.core.publishing import SENDING
 from pipeline.metrics.serving import serving
-from pipeline.metrics.signs import SourceSigns
+from pipeline.metrics.signs import History, SourceSigns
 from pipeline.notify.delivery import Channel, receipt_key
 from pipeline.platforms.protocol import Page
 from pipeline_tests.core.account import COOKIE, Account, hour, page, pages, row, rows
 from pipeline_tests.core.snapshots import at
 from pipeline_tests.dagster_parts import program, ratchet
 from pipeline_tests.metrics.parts import TEXT, Vital, blog_of, made, scraped, server_of, shop_of
+from pipeline_tests.platforms.feeding import MOMENT
 from pipeline_tests.platforms.openmetrics.parts import Told as ScrapedProgram
 from pipeline_tests.platforms.openmetrics.parts import answer
-from pipeline_tests.platforms.points.parts import MOMENT, error, event
+from pipeline_tests.platforms.points.parts import error, event
 from pipeline_tests.platforms.stand_in import StandIn
 
 ADDRESS = "json://127.0.0.1:9/planted-token-of-a-channel"
@@ -254,7 +255,12 @@ def test_a_lake_that_did_not_change_is_not_read_again(
 
     reads: list[object] = []
     read = SourceSigns._read
-    monkeypatch.setattr(SourceSigns, "_read", lambda *given: reads.append(given) or read(*given))
+
+    def counted(signs: SourceSigns, source: Source, now: datetime) -> History:
+        reads.append(source)
+        return read(signs, source, now)
+
+    monkeypatch.setattr(SourceSigns, "_read", counted)
     long_ago()
     watched = vital(project, 4.1)
     with serving(watched.signs, 0) as address:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import msgspec
 import pytest
@@ -21,7 +22,7 @@ DISCORD_TAKES = 2_000
 
 
 def told(cause: Cause, number: int = 0, **changes: object) -> Told:
-    fields = {"what": "w " * 500, "next_step": "n " * 100, "rows": ("r" * 300,) * 6} | changes
+    fields: dict[str, Any] = {"what": "w " * 500, "next_step": "n " * 100, "rows": ("r" * 300,) * 6} | changes
     incident = Incident(
         id="1", subject=f"source_{number}" + 50 * "x", cause=cause, opened_at=at(0), since=at(0), **fields
     )

@@ -344,7 +344,7 @@ def test_a_credential_is_told_of_at_each_of_its_days_and_when_it_was_renewed(
 ) -> None:
     ends = [at(24 * 20)]
     monkeypatch.setattr("pipeline.core.incidents.troubles.read_lineage", lambda path: _Ending(ends[0]))
-    told = []
+    told: list[int] = []
     for day in (0, 5, 6, 7, 16, 17):
         world.capture(24 * day)
         world.look(at(24 * day))

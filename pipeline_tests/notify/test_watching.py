@@ -23,7 +23,8 @@ from pipeline.core.model import Origin, Rule, RuleKind
 from pipeline.core.project import ROOT
 from pipeline.notify.sending import send_report
 from pipeline.notify.watching import Watcher
-from pipeline_tests.platforms.points.parts import MOMENT, Told, error, event
+from pipeline_tests.platforms.feeding import MOMENT
+from pipeline_tests.platforms.points.parts import Told, error, event
 from pipeline_tests.receiver import Receiver, receiving
 
 PER_MINUTE = Rule("errors", RuleKind.RATE_ABOVE, (50.0,), per_seconds=60)

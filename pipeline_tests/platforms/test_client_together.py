@@ -41,7 +41,8 @@ class Shelf(Platform, frozen=True):
         yield [Request("/page", {"n": str(number)}) for number in range(self.pages)]
 
     def read(self, page: Page) -> Columns:
-        return json.loads(page.body)
+        columns: Columns = json.loads(page.body)
+        return columns
 
 
 class Served:
@@ -102,8 +103,8 @@ def shelf(served: Served, **settings: Any) -> Shelf:
 
 
 def fetch(platform: Platform, **more: Any) -> list[Page]:
-    bounds = {"max_pages": 100, "max_bytes": 1_000_000, "now": lambda: NOW} | more
-    return list(fetch_pages(platform, (), **bounds))
+    bounds: dict[str, Any] = {"max_pages": 100, "max_bytes": 1_000_000, "now": lambda: NOW}
+    return list(fetch_pages(platform, (), **bounds | more))
 
 
 def test_as_many_pages_as_allowed_are_asked_for_at_once_and_come_in_order() -> None:

@@ -72,15 +72,15 @@ def fetch(platform: Platform, known: Sequence[str] = ()) -> list[Page]:
 
 def listed(platform: Platform, pages: Sequence[Page]) -> Listing:
     """The items of a whole listing as a source would record them first."""
-    stored = [*map(platform.trim, pages), Ended(len(pages), 0, None)]
+    stored: list[Page | Ended] = [*map(platform.trim, pages), Ended(len(pages), 0, None)]
     return with_totals(read_listing(platform.read, stored, list(platform.policies), NOW), platform.windows, None)
 
 
 def items(platform: Platform, listing: Listing) -> dict[str, Item]:
     assert listing.problems == ()
     columns = (*ITEM_FIELDS, *platform.policies)
-    rows = [
-        {name: None if _is_missing(value) else value for name, value in row.items()}
+    rows: list[dict[str, Any]] = [
+        {str(name): None if _is_missing(value) else value for name, value in row.items()}
         for row in listing.items[list(columns)].to_dict("records")
     ]
     assert len({row["item_id"] for row in rows}) == len(rows)

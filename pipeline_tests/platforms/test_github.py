@@ -261,7 +261,7 @@ def test_the_end_of_a_token_is_read_from_its_header(header: str, end: datetime |
 
 def test_the_end_of_a_token_comes_with_its_pages_and_the_header_is_not_stored() -> None:
     end = {"github_authentication_token_expiration": "2026-12-01 00:00:00 UTC"}
-    with StandIn(lambda asked: answers(json.loads(BUSY(asked).body), **end)) as serving:
+    with StandIn(lambda asked: answers(json.loads(BUSY(asked).body), 200, **end)) as serving:
         pages = fetch(github(serving.url, token=SECRET))
     assert {page.credential_expires for page in pages} == {datetime(2026, 12, 1, tzinfo=UTC)}
     assert not any("expiration" in name for page in pages for name in page.headers)

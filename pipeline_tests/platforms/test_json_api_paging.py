@@ -49,7 +49,7 @@ def linked(asked: Asked) -> Reply:
     page = int(asked.params.get("page", 1))
     link = f'<http://{asked.headers["host"]}/api/posts?page={page + 1}&tag=a&tag=b%26c>; rel="next", </x>; rel=last'
     headers = {"link": link} if 2 * page < len(ALL) else {"link": '</api/posts?page=1>; rel="first"'}
-    return answers({"posts": ALL[2 * page - 2 : 2 * page]}, total_count=str(len(ALL)), **headers)
+    return answers({"posts": ALL[2 * page - 2 : 2 * page]}, 200, total_count=str(len(ALL)), **headers)
 
 
 def linked_in_body(asked: Asked) -> Reply:

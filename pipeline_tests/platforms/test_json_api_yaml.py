@@ -10,6 +10,7 @@ import pytest
 from pipeline.core.errors import ConfigError, DeadSession
 from pipeline.core.policy import Policy, Trend
 from pipeline.platforms.json_api.adapter import JsonApi
+from pipeline.sandbox.faults import Reply
 from pipeline_tests.platforms.described import collected, fetched, loaded, posts
 from pipeline_tests.platforms.stand_in import Asked, StandIn, answers
 
@@ -40,7 +41,7 @@ LINE = {text.split(":")[0].strip(): number for number, text in enumerate(DASHBOA
 SOUND = DASHBOARD.replace("{url}", "https://blog.example.com")
 
 
-def dashboard(asked: Asked) -> object:
+def dashboard(asked: Asked) -> Reply:
     if asked.headers.get("cookie") != f"session_id={COOKIE}":
         return answers({"error": "please log in"})
     page = int(asked.params.get("page", 1))

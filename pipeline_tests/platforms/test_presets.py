@@ -20,6 +20,7 @@ from pipeline.core.lake import Lake
 from pipeline.core.observe import RecordedClock, observe
 from pipeline.core.policy import Trend
 from pipeline.core.sources import read_source
+from pipeline.core.verdicts import Verdict
 from pipeline.platforms import KINDS, adapter
 from pipeline.platforms.json_api.adapter import JsonApi
 from pipeline.platforms.json_api.preset import Preset, preset
@@ -149,7 +150,7 @@ def test_a_recorded_401_is_a_dead_session(name: str, account: Callable[[str], Pl
 # What an account with such replies becomes --------------------------------------------------------------
 
 
-def judged(folder: Path, kind: str, settings: Mapping[str, str], answer: Answer) -> history.Verdict:
+def judged(folder: Path, kind: str, settings: Mapping[str, str], answer: Answer) -> Verdict:
     with StandIn(answer) as stand_in:
         file = folder / "mine" / "defs.yaml"
         file.parent.mkdir()
@@ -195,7 +196,7 @@ def test_articles_of_zenn_may_lack_bookmarks_and_nothing_else(tmp_path: Path) ->
 
 
 def test_bookmarks_of_zenn_and_qiita_are_the_only_counters_that_may_be_missing() -> None:
-    assert (zenn().optional_counters, qiita().optional_counters) == ({"bookmarks"}, {"bookmarks"})
+    assert zenn().optional_counters == qiita().optional_counters == {"bookmarks"}
     assert mastodon().optional_counters == set()
 
 

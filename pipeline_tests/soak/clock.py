@@ -42,8 +42,8 @@ class DrivenClock:
     def here(cls) -> DrivenClock:
         """The clock of this process, which Dagster goes by from now on."""
         clock = cls(Path(os.environ[VARIABLE]))
-        dagster_time._mockable_get_current_datetime = clock.now  # type: ignore[attr-defined]
-        dagster_time._mockable_get_current_timestamp = clock.seconds  # type: ignore[attr-defined]
+        dagster_time._mockable_get_current_datetime = clock.now
+        dagster_time._mockable_get_current_timestamp = clock.seconds
         return clock
 
     def put(self, moment: datetime) -> None:

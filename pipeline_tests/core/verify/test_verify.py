@@ -13,10 +13,11 @@ import pytest
 
 from pipeline.core import checksums, history
 from pipeline.core.lake import DELTA, QUARANTINE, RAW, REPORT, REPORT_TEXT, SIGNALS, VALIDATED, Lake
-from pipeline.core.lineage import with_lineage
+from pipeline.core.lineage import accepted_lineage, with_lineage
 from pipeline.core.snapshots import encode_table
 from pipeline.core.verify.checking import verify
 from pipeline.core.verify.faults import Remedy
+from pipeline.core.verify.stored import stored_month
 from pipeline_tests.core.account import Account, hour, row, rows
 
 
@@ -188,7 +189,7 @@ def test_a_snapshot_that_does_not_say_what_it_was_made_from_is_found(told: Accou
 
 def test_a_snapshot_of_another_hour_is_found(told: Account) -> None:
     forget_checksums(told)
-    lineage = history.accepted_lineage(told.lake, hour(0))
+    lineage = accepted_lineage(told.lake, hour(0))
     table = pq.read_table(place(told, VALIDATED, 1), partitioning=None)
     place(told, VALIDATED, 1).write_bytes(encode_table(with_lineage(table, lineage)))
     assert "it says that it is 2026-11-01T00" in verify(told.lake).faults[0].what
@@ -269,19 +270,17 @@ def test_a_line_that_a_power_cut_tore_counts_as_not_recorded(told: Account) -> N
 
 def test_a_fault_that_is_gone_while_the_source_is_held_is_none(told: Account, monkeypatch: pytest.MonkeyPatch) -> None:
     """A writer at work: what is looked at in between is not called damaged."""
-    from pipeline.core.verify import checking
-
-    seen, real = list[str](), checking.stored_month
+    seen: list[str] = []
     path = place(told, DELTA, 5)
     content = path.read_bytes()
     path.unlink()
 
     def looking(lake: object, month: str) -> object:
-        found = real(told.lake, month)
+        found = stored_month(told.lake, month)
         seen.append(month)
         path.write_bytes(content)
         return found
 
-    monkeypatch.setattr(checking, "stored_month", looking)
+    monkeypatch.setattr("pipeline.core.verify.checking.stored_month", looking)
     assert verify(told.lake).faults == []
     assert seen == ["2026-11", "2026-11"]

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import reduce
 from typing import Any, Protocol
 
 from pipeline.platforms import adapter
@@ -57,7 +56,10 @@ class Account:
         if self.secret_key is None:
             return {}
         outer, *inner = self.secret_key.split(".")
-        return {outer: reduce(lambda value, key: {key: value}, reversed(inner), secret)}
+        setting: str | dict[str, Any] = secret
+        for key in reversed(inner):
+            setting = {key: setting}
+        return {outer: setting}
 
     def platform(self, url: str, secret: str = SECRET) -> Platform:
         settings = {"kind": self.kind, **self.settings, **self.credential(secret)}

@@ -88,13 +88,13 @@ class GitHubAnswer:
         if repos != "repos" or repository is None:
             return github_refusal(404, "Not Found")
         if not part:
-            return answers(repository, **GITHUB_LIMITS)
+            return answers(repository, 200, **GITHUB_LIMITS)
         if part == ["releases"]:
             return self._releases(f"{owner}/{name}", asked)
         if authorization is None:
             return github_refusal(403, "Must have push access to repository")
         days = self.traffic.get(f"{owner}/{name}", {})
-        return answers(github_traffic(part[1], days), **GITHUB_LIMITS)
+        return answers(github_traffic(part[1], days), 200, **GITHUB_LIMITS)
 
     def _releases(self, name: str, asked: Asked) -> Reply:
         releases = self.releases.get(name, [])
@@ -105,7 +105,7 @@ class GitHubAnswer:
         if number < last:
             links += [f'<{address}{number + 1}>; rel="next"', f'<{address}{last}>; rel="last"']
         shown = releases[(number - 1) * size : number * size]
-        return answers(shown, **GITHUB_LIMITS, **({"link": ", ".join(links)} if links else {}))
+        return answers(shown, 200, **GITHUB_LIMITS, **({"link": ", ".join(links)} if links else {}))
 
 
 def account() -> Account:

@@ -46,13 +46,13 @@ class MastodonAnswer:
             return answers({"error": "The access token is invalid"}, 401, www_authenticate=challenge)
         if asked.path == "/api/v1/accounts/lookup" and asked.params.get("acct") == "writer":
             return answers(
-                {"id": MASTODON_ACCOUNT, "username": "writer", "note": "<p>planted@example.org</p>"}, **limits
+                {"id": MASTODON_ACCOUNT, "username": "writer", "note": "<p>planted@example.org</p>"}, 200, **limits
             )
         if asked.path != f"/api/v1/accounts/{MASTODON_ACCOUNT}/statuses":
             return answers({"error": "Record not found"}, 404, **limits)
         older = [status for status in self.statuses if status["id"] < asked.params.get("max_id", "2")]
         shown = [status for status in older if self.boosts or status["reblog"] is None][:2]
-        return answers(shown, **limits, **self._link(asked, shown))
+        return answers(shown, 200, **limits, **self._link(asked, shown))
 
     def _link(self, asked: Asked, shown: Sequence[Mapping[str, Any]]) -> dict[str, str]:
         """As Mastodon does, as long as a page holds anything: the last one before the end has a next page too."""

@@ -48,7 +48,7 @@ def qiita_answer(items: Sequence[Mapping[str, Any]], most: int = 100) -> Callabl
         links = {"first": 1, "prev": number - 1, "next": number + 1 if number < last else 0, "last": last}
         link = ", ".join(f'<{address.format(page)}>; rel="{rel}"' for rel, page in links.items() if page)
         shown = items[(number - 1) * size : number * size]
-        return answers(shown, link=link, total_count=str(len(items)), **limits)
+        return answers(shown, 200, link=link, total_count=str(len(items)), **limits)
 
     return answer
 

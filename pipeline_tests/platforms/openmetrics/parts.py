@@ -21,6 +21,8 @@ from pipeline.sandbox.faults import Reply
 from pipeline_tests.platforms.feeding import MOMENT, Fed
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+Written = float | str
+"""A value as a number, or as it is written."""
 
 
 def seconds(after: float) -> datetime:
@@ -28,8 +30,8 @@ def seconds(after: float) -> datetime:
 
 
 def answer(
-    counters: Mapping[str, float | str] | None = None,
-    gauges: Mapping[str, float | str] | None = None,
+    counters: Mapping[int, Written] | Mapping[str, Written] | None = None,
+    gauges: Mapping[str, Written] | None = None,
     created: float | None = None,
 ) -> bytes:
     """Counters of the family ``errors`` by the label ``code``, gauges by name; ``created``: seconds after MOMENT."""

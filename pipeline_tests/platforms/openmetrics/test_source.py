@@ -20,11 +20,12 @@ from pipeline.core.observe import RecordedClock, observe
 from pipeline.core.sources import read_source
 from pipeline.core.trial import try_source
 from pipeline.sandbox.faults import Reply
-from pipeline_tests.platforms.openmetrics.parts import MOMENT, Scraped, Told, answer, series
+from pipeline_tests.platforms.feeding import MOMENT
+from pipeline_tests.platforms.openmetrics.parts import Scraped, Told, answer, series
 from pipeline_tests.platforms.stand_in import StandIn
 
 FIVE_HUNDRED = series(500)
-FAILED = {"counters": {"failed_requests": {"metric": "errors_total", "where": {"code": "5.."}}}}
+FAILED: dict[str, Any] = {"counters": {"failed_requests": {"metric": "errors_total", "where": {"code": "5.."}}}}
 
 
 @pytest.fixture

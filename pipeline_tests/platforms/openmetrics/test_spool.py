@@ -12,8 +12,8 @@ from pipeline.core.errors import LakeFault
 from pipeline.platforms.openmetrics import spool as spool_module
 from pipeline.platforms.openmetrics.spool import Record, SpoolWriter, decoded, record_of
 from pipeline.platforms.protocol import Page, Unreadable
+from pipeline_tests.platforms.feeding import MOMENT
 from pipeline_tests.platforms.openmetrics.parts import (
-    MOMENT,
     OPENMETRICS,
     Folding,
     answer,

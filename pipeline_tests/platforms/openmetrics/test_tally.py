@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.core.errors import LakeFault
-from pipeline_tests.platforms.openmetrics.parts import MOMENT, Folding, answer, page, platform, seconds, series
+from pipeline_tests.platforms.feeding import MOMENT
+from pipeline_tests.platforms.openmetrics.parts import Folding, Written, answer, page, platform, seconds, series
 
 FIVE_HUNDRED = series(500)
 
@@ -150,7 +151,7 @@ def test_a_series_that_is_not_told_keeps_its_total_and_a_value_is_missing() -> N
 
 def test_values_that_cannot_be_kept_are_left_out_and_named() -> None:
     fold = folding()
-    gauges = {"a": "NaN", "b": "-Inf", "c": -1, "d": "1.8446744073709552e+19", "e": 1.5, "f": -0.0}
+    gauges: dict[str, Written] = {"a": "NaN", "b": "-Inf", "c": -1, "d": "1.8446744073709552e+19", "e": 1.5, "f": -0.0}
     folded = fold.fold(page(answer({500: 1}, gauges), 0))
     scraping = fold.counts["scraping"]
     assert (scraping["left_out"], scraping["rounded_down"], scraping["series"]) == (4, 1, 3)

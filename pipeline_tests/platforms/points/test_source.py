@@ -24,7 +24,8 @@ from pipeline.core.report.markdown import report_text
 from pipeline.core.sources import read_source
 from pipeline.core.trial import try_source
 from pipeline.notify.wording import crossings_message
-from pipeline_tests.platforms.points.parts import MOMENT, Program, Told, error, event, line
+from pipeline_tests.platforms.feeding import MOMENT
+from pipeline_tests.platforms.points.parts import Program, Told, error, event, line
 
 PAID = "point:checkout.paid"
 PLACE = "place:/srv/shop/orders.py:17:orders.pay pool.Full @ db.failed"
@@ -275,7 +276,7 @@ def test_under_bounds_smaller_than_a_page_reading_goes_on_page_by_page(tmp_path:
 
 
 def test_a_refused_capture_loses_nothing(tmp_path: Path) -> None:
-    narrow = {"events": {"checkout.paid": {"distinct": ["who"]}}, "max_keys": 2}
+    narrow: dict[str, Any] = {"events": {"checkout.paid": {"distinct": ["who"]}}, "max_keys": 2}
     told = Told.under(tmp_path, **narrow)
     told.program.reports(event(number=1, who="a"))
     assert told.hour(0)

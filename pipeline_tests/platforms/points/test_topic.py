@@ -17,7 +17,8 @@ from pipeline.core.model import Bounds
 from pipeline.core.project import ROOT
 from pipeline.platforms.points.adapter import Points
 from pipeline_tests.kafka_broker import broker
-from pipeline_tests.platforms.points.parts import MOMENT, Program, Told, event
+from pipeline_tests.platforms.feeding import MOMENT
+from pipeline_tests.platforms.points.parts import Program, Told, event
 
 PAID = "point:checkout.paid"
 
