@@ -41,7 +41,8 @@ class Broker:
         if self._mock is not None:
             self._mock.make_topic(self.topic, partitions)
             return
-        from confluent_kafka.admin import AdminClient, NewTopic
+        from confluent_kafka.admin import AdminClient
+        from confluent_kafka.cimpl import NewTopic
 
         admin = AdminClient({"bootstrap.servers": self.address})
         for made in admin.create_topics([NewTopic(self.topic, partitions)]).values():
@@ -49,7 +50,8 @@ class Broker:
 
     def add_partitions(self, number: int) -> None:
         """Let the topic have so many. Skips the test on the mock."""
-        from confluent_kafka.admin import AdminClient, NewPartitions
+        from confluent_kafka.admin import AdminClient
+        from confluent_kafka.cimpl import NewPartitions
 
         if self._mock is not None:
             pytest.skip("needs a real broker in RATCHET_KAFKA: the mock cannot add partitions")
@@ -96,14 +98,16 @@ class Broker:
         try:
             left = set(consumer.list_topics(self.topic, timeout=30).topics[self.topic].partitions)
             consumer.assign([TopicPartition(self.topic, number, 0) for number in left])
-            found = []
+            found: list[bytes] = []
             while left:
                 message = consumer.poll(30)
                 assert message is not None, "the broker is silent"
-                if message.error() is None:
-                    found.append(message.value())
+                error, value = message.error(), message.value()
+                if error is None:
+                    assert value is not None, "the SDK sends no message without a value"
+                    found.append(value)
                 else:
-                    assert message.error().code() == KafkaError._PARTITION_EOF, message.error()
+                    assert error.code() == KafkaError._PARTITION_EOF, error
                     left.discard(message.partition())
             return found
         finally:

@@ -384,7 +384,8 @@ def test_sampling_by_point(begin: Callable[..., Any]) -> None:
 
 def test_an_event_that_is_too_large_is_dropped(begin: Callable[..., Any]) -> None:
     lake = begin()
-    assert points.track("large", **{f"key{number}": "x" * 4000 for number in range(100)}) is None
+    large: dict[str, Any] = {f"key{number}": "x" * 4000 for number in range(100)}
+    assert points.track("large", **large) is None
     points.track("small")
     assert [one["type"] for one in lake.events()] == ["small", "points.dropped"]
 

@@ -23,7 +23,7 @@ class Receiver(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.daemon_threads = True
         self.answers: list[int] = []
-        self.taken: list[dict[str, Any]] = []
+        self.taken: list[Any] = []
         self.types: set[str | None] = set()
         self.arrived = threading.Semaphore(0)
         self.url = f"http://127.0.0.1:{self.server_address[1]}/events"

@@ -66,9 +66,10 @@ HARMLESS = [
 @pytest.mark.parametrize("key", KEYS)
 def test_keys_that_name_a_secret(begin: Callable[..., Any], key: str) -> None:
     lake = begin()
+    written: list[dict[str, Any]] = [{key: "hunter2", "nested": {key: "hunter2"}}, {key: 1234567}]
     for _ in range(2):
-        points.track("a", **{key: "hunter2", "nested": {key: "hunter2"}})
-        points.track("a", **{key: 1234567})
+        for attributes in written:
+            points.track("a", **attributes)
     first, number, second, _ = lake.events()
     assert first["data"]["attributes"] == {key: "[redacted]", "nested": {key: "[redacted]"}}
     assert second["data"]["attributes"] == first["data"]["attributes"]

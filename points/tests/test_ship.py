@@ -83,7 +83,8 @@ def test_it_goes_on_where_it_was(tmp_path: Path) -> None:
 
 def test_a_target_that_is_away_is_tried_until_it_works_and_said_once(tmp_path: Path) -> None:
     write(tmp_path, range(10))
-    target, said = Collected(failures=5), []
+    target = Collected(failures=5)
+    said: list[str] = []
     Shipper(str(tmp_path), target, say=said.append).run(once=True)
     assert numbers(target.taken) == list(range(10))
     assert [words.split(":")[0].split(",")[0] for words in said] == ["cannot deliver", "delivering again"]
@@ -256,7 +257,8 @@ def test_a_redirect_is_no_receipt(tmp_path: Path, endpoint: Endpoint, monkeypatc
     """Followed, it would be a GET of a login page that answers 200, and would carry the credential to its host."""
     monkeypatch.setenv("POINTS_HTTP_AUTHORIZATION", "Bearer planted")
     write(tmp_path, range(3))
-    endpoint.answers, said = [302], []
+    endpoint.answers = [302]
+    said: list[str] = []
     Shipper(str(tmp_path), HttpTarget(endpoint.url), say=said.append).run(once=True)
     assert [event["number"] for event in endpoint.taken] == [0, 1, 2]
     assert endpoint.asked == ["POST", "POST"]

@@ -60,6 +60,7 @@ def test_a_forked_child_is_a_process_of_its_own(run: Callable[..., Any], lake: A
         """)
     events = lake.events()
     for line in spool.read(lake.folder):
+        assert isinstance(line, spool.Event)
         data = line.decode()["data"]
         assert f"-{data['process.pid']}-" in line.segment
         assert data["attributes"].get("pid", data["process.pid"]) == data["process.pid"]

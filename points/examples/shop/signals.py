@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pool import PoolExhausted
 
 import ratchet_points as points
@@ -11,7 +13,7 @@ def begin(spool: str) -> None:
     points.init(app="shop", version="1.4.2", environment="production", spool=spool, before_send=completed)
 
 
-def completed(event: dict) -> dict:
+def completed(event: dict[str, Any]) -> dict[str, Any]:
     """What every event of this program carries beside its own attributes."""
     event["data"]["attributes"]["currency"] = "EUR"
     return event
