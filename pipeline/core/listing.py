@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,7 +13,7 @@ import pyarrow as pa
 from pipeline.core.capture import Ended
 from pipeline.core.parquet import TIME_TYPE
 from pipeline.core.readings import Shifted
-from pipeline.platforms.protocol import ITEM_FIELDS, Columns, Page, Unreadable, lists_items
+from pipeline.platforms.protocol import ITEM_FIELDS, Columns, Found, Page, Unreadable, lists_items
 
 CLOCK_SKEW = timedelta(minutes=5)
 """How far a platform's clock may be ahead of this one's."""
@@ -36,6 +36,7 @@ class Listing:
     values have the declared type, else of objects, so that a check can point at the odd ones.
     ``shifts``: why the listing was read again, once for each reading that is not used.
     ``credential_expires``: the earliest end of the credential that a page told of.
+    ``written``: by column the key and the expression of the source's YAML that found its values, where one did.
     ``refused``: of a feed, evidence of the records that were refused one by one; ``refused_count`` says of how many.
     """
 
@@ -47,6 +48,7 @@ class Listing:
     credential_expires: datetime | None = None
     refused: tuple[Mapping[str, Any], ...] = ()
     refused_count: int = 0
+    written: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_listing(
@@ -75,6 +77,7 @@ def read_listing(
         pages.count,
         tuple(shifts),
         min(pages.expiries, default=None),
+        written=pages.written,
     )
 
 
@@ -87,6 +90,7 @@ class _Pages:
         self.described: dict[str, dict[str, Any]] = {}
         self.problems: list[PageProblem] = []
         self.expiries: list[datetime] = []
+        self.written: Mapping[str, str] = {}
         self.count = 0
 
     def add(self, page: Page) -> None:
@@ -98,6 +102,8 @@ class _Pages:
         except Unreadable as fault:
             self.problems.append(PageProblem(self.count, page.request, str(fault)))
             return
+        if isinstance(columns, Found):
+            self.written = columns.written
         if lists_items(columns, self._counters):
             _append(self.listed, columns)
         else:

@@ -82,6 +82,14 @@ class Details(Columns):
     """
 
 
+class Found(Columns):
+    """Columns that expressions of the source's own YAML found: ``written`` says of a column ``key: expression``."""
+
+    def __init__(self, columns: Columns, written: Mapping[str, str]) -> None:
+        super().__init__(columns)
+        self.written = written
+
+
 def lists_items(columns: Columns, counters: Iterable[str]) -> bool:
     """Whether the columns of a page list items, and do not only tell more of items listed elsewhere."""
     return not isinstance(columns, Details) and any(counter in columns for counter in counters)

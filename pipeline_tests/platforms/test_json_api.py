@@ -143,7 +143,7 @@ def test_where_chooses_items() -> None:
 @pytest.mark.parametrize(
     ("text", "body", "words"),
     [
-        (POSTS, {}, "GET /api/posts holds no list where its items were due"),
+        (POSTS, {}, "GET /api/posts holds no list where its items were due (items: posts)"),
         (POSTS, {"posts": None}, "holds no list"),
         (POSTS, {"posts": {"1": {}}}, "holds no list"),
         (POSTS, b'{"posts": [', "GET /api/posts is not JSON"),
@@ -153,15 +153,19 @@ def test_where_chooses_items() -> None:
         (
             POSTS.replace("items: posts", "items: keys(posts)"),
             {"posts": 1},
-            "items cannot be read: keys() takes no number",
+            "items (keys(posts)) cannot be read: keys() takes no number",
         ),
-        (POSTS.replace("views: views", "views: length(v)"), {"posts": [{}]}, "item 1: views cannot be read: length()"),
+        (
+            POSTS.replace("views: views", "views: length(v)"),
+            {"posts": [{}]},
+            "item 1: counters.views (length(v)) cannot be read",
+        ),
         (
             POSTS.replace("views: views", "views: 'contains(title, v)'"),
             {"posts": [{"title": "a", "v": 5}]},
-            "item 1: views cannot be read: TypeError",
+            "item 1: counters.views (contains(title, v)) cannot be read: TypeError",
         ),
-        (POSTS + "\nwhere: public", {"posts": [{"public": None}]}, "item 1: where is neither true nor false"),
+        (POSTS + "\nwhere: public", {"posts": [{"public": None}]}, "item 1: where (public) is neither true nor false"),
     ],
 )
 def test_a_page_of_another_shape_is_unreadable(text: str, body: Any, words: str) -> None:

@@ -10,11 +10,12 @@ import pandas as pd
 from pipeline.core.listing import CLOCK_SKEW
 from pipeline.core.model import Counter, Finding
 from pipeline.core.policy import LARGEST
-from pipeline.core.text import counted
+from pipeline.core.text import counted, legible
 from pipeline.core.validation.evidence import Evidence, is_name
 from pipeline.core.validation.expectations import SAMPLE, Breach, Expectation, breaches
-from pipeline.core.validation.words import cell, sentence
+from pipeline.core.validation.words import cell, names, sentence
 from pipeline.core.windows import MalformedWindow
+from pipeline.core.withheld import without_secrets
 
 CHECK = "required_fields"
 
@@ -36,11 +37,20 @@ def required_fields(evidence: Evidence) -> Finding:
     return Finding(
         CHECK,
         False,
-        sentence("; ".join(f"{b.expectation.words} in {counted(b.failing, 'item')}" for b in broken)),
+        sentence("; ".join(_told(breach, evidence.listing.written) for breach in broken)),
         sum(breach.failing for breach in broken),
         _field_rows(broken),
         {b.expectation.words: b.failing for b in broken},
     )
+
+
+def _told(breach: Breach, written: Mapping[str, str]) -> str:
+    """How many items; of what an expression found also which, and the expression, for whoever has to mend it."""
+    told = f"{breach.expectation.words} in {counted(breach.failing, 'item')}"
+    if breach.expectation.column not in written:
+        return told
+    found_by = legible(without_secrets(written[breach.expectation.column]))
+    return f"{told} ({names(breach.rows, breach.failing)}; {found_by})"
 
 
 def _number_expectations(counter: Counter, column: pd.Series) -> list[Expectation]:

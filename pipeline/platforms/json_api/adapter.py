@@ -19,10 +19,10 @@ from pipeline.core.errors import DeadSession, RatchetError, TransportFault
 from pipeline.core.policy import Policy
 from pipeline.platforms.credentials import cookie_expiry, jwt_expiry
 from pipeline.platforms.json_api.description import Auth, Description, each
-from pipeline.platforms.json_api.expressions import fill, fill_path, find, is_filled
+from pipeline.platforms.json_api.expressions import fill, fill_path, find, is_filled, shown
 from pipeline.platforms.json_api.paging import Listing, Reply
 from pipeline.platforms.pacing import retry_after
-from pipeline.platforms.protocol import Columns, Page, Platform, Request, Unreadable
+from pipeline.platforms.protocol import Columns, Found, Page, Platform, Request, Unreadable
 from pipeline.platforms.replies import decode
 
 _SHORTEST_SECRET = 8
@@ -150,6 +150,10 @@ class JsonApi(Described, Description, frozen=True):
         """Itself: its YAML holds the keys of a description."""
         return self
 
+    def read(self, page: Page) -> Columns:
+        """The same, with what the YAML of this account says of each column. Raises Unreadable."""
+        return Found(super().read(page), self.written)
+
     @model_validator(mode="after")
     def _placeholders_are_looked_up(self) -> JsonApi:
         given = self.lookup.gives.keys() if self.lookup else set()
@@ -176,9 +180,9 @@ def _request(path: str, params: Mapping[str, str | list[str]], values: Mapping[s
 
 
 def _looked_up(page: Page, name: str, expression: str) -> str:
-    found = find(expression, decode(page, object), f"{page.request}: {name}")
+    found = find(expression, decode(page, object), f"{page.request}: lookup.gives.{name}")
     if isinstance(found, bool) or not isinstance(found, str | int) or found == "":
-        raise Unreadable(f"{page.request} does not tell {name}")
+        raise Unreadable(f"{page.request} does not tell {name} (lookup.gives.{name}: {shown(expression)})")
     return str(found)
 
 

@@ -21,6 +21,7 @@ from pipeline.platforms.json_api.expressions import (
     find_flag,
     is_filled,
     placeholders,
+    shown,
 )
 from pipeline.platforms.json_api.paging import PATH, OnePage, Pages
 from pipeline.platforms.protocol import Columns, Page, Unreadable
@@ -196,11 +197,19 @@ class Description(_Strict, frozen=True):
         """The names that the listing needs, before what `lookup` gives is taken from them."""
         return placeholders(self.path) | in_params(self.params)
 
+    @property
+    def written(self) -> Mapping[str, str]:
+        """By column the key and the expression that find its values; no column that none was written for."""
+        fields = {name: getattr(self.fields, name) for name in Fields.model_fields}
+        given = {name: (f"fields.{name}", field) for name, field in fields.items() if field is not None}
+        given |= {name: (f"counters.{name}", reading) for name, reading in self.counters.items()}
+        return {name: f"{key}: {getattr(found, 'value', found)}" for name, (key, found) in given.items()}
+
     def items_of(self, body: Any, where: str) -> list[Any]:
         """Every item of a page, before `where` chooses. Raises Unreadable where there is no list: none is not empty."""
         found = find(self.items, body, f"{where}: items")
         if not isinstance(found, list):
-            raise Unreadable(f"{where} holds no list where its items were due")
+            raise Unreadable(f"{where} holds no list where its items were due (items: {shown(self.items)})")
         return found
 
     def columns(self, body: Any, where: str) -> Columns:
@@ -210,14 +219,16 @@ class Description(_Strict, frozen=True):
         if self.where is not None:
             items = [(item, at) for item, at in items if find_flag(self.where, item, f"{at}: where")]
         fields, moment = self.fields, self.fields.published_at
-        columns: Columns = {"item_id": [id_text(find(fields.item_id, item, f"{at}: item_id")) for item, at in items]}
-        columns["title"] = [fields.title and find(fields.title, item, f"{at}: title") for item, at in items]
-        columns["url"] = [fields.url and find_address(fields.url, item, f"{at}: url") for item, at in items]
+        columns: Columns = {
+            "item_id": [id_text(find(fields.item_id, item, f"{at}: fields.item_id")) for item, at in items]
+        }
+        columns["title"] = [fields.title and find(fields.title, item, f"{at}: fields.title") for item, at in items]
+        columns["url"] = [fields.url and find_address(fields.url, item, f"{at}: fields.url") for item, at in items]
         columns["published_at"] = [
-            moment and moment.read(find(moment.value, item, f"{at}: published_at")) for item, at in items
+            moment and moment.read(find(moment.value, item, f"{at}: fields.published_at")) for item, at in items
         ]
         for name, reading in self.counters.items():
-            told = [find(reading.value, item, f"{at}: {name}") for item, at in items]
+            told = [find(reading.value, item, f"{at}: counters.{name}") for item, at in items]
             columns[name] = [number_or_text(value) for value in told] if self.integers == "text" else told
         return columns
 

@@ -1,7 +1,8 @@
 """The two small languages inside the YAML: JMESPath expressions, and ${placeholders} for values.
 
-Both are checked when a source is loaded. No error repeats an expression or a value: either may
-have come from the environment, or from a reply.
+Both are checked when a source is loaded. No error repeats a value, and none of the YAML an expression, which
+may have come from the environment. What an expression cannot read in a reply is told with the expression, but
+for what is known to be secret.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ import jmespath.exceptions
 import jmespath.functions
 from pydantic import AfterValidator, Field
 
+from pipeline.core.text import legible
+from pipeline.core.withheld import without_secrets
 from pipeline.platforms.protocol import Unreadable
 
 _Node = dict[str, Any]
@@ -59,26 +62,31 @@ def _require_function(name: str, given: int) -> None:
 def find(expression: str, value: Any, where: str) -> Any:
     """What the expression finds in decoded JSON, None where there is nothing.
 
-    Raises Unreadable, which begins with ``where``, where it cannot be applied at all.
+    Raises Unreadable, which begins with ``where`` and the expression, where it cannot be applied at all.
     """
     try:
         return _compiled(expression).search(value)
     except jmespath.exceptions.JMESPathTypeError as fault:
         raise Unreadable(
-            f"{where} cannot be read: {fault.function_name}() takes no {fault.actual_type},"
+            f"{where} ({shown(expression)}) cannot be read: {fault.function_name}() takes no {fault.actual_type},"
             f" only {' or '.join(fault.expected_types)}"
         ) from None
     except (ValueError, TypeError, ArithmeticError, RecursionError) as fault:
         # JMESPath's functions are Python underneath and fail as Python does: 5 in 'abc', ceil of infinity.
-        raise Unreadable(f"{where} cannot be read: {type(fault).__name__} in its expression") from None
+        raise Unreadable(f"{where} ({shown(expression)}) cannot be read: {type(fault).__name__}") from None
 
 
 def find_flag(expression: str, value: Any, where: str) -> bool:
     """Raises Unreadable where the expression says neither true nor false: what is not told is not guessed."""
     found = find(expression, value, where)
     if not isinstance(found, bool):
-        raise Unreadable(f"{where} is neither true nor false")
+        raise Unreadable(f"{where} ({shown(expression)}) is neither true nor false")
     return found
+
+
+def shown(expression: str) -> str:
+    """The expression as an error repeats it: one line, not too long, without secrets."""
+    return legible(without_secrets(expression))
 
 
 def is_told(expression: str, value: Any) -> bool:

@@ -1,0 +1,64 @@
+"""What the owner of a description reads of a reply that does not fit it: which key and expression, and which item."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from pipeline.core.sources import read_source
+from pipeline.core.trial import Trial, try_source
+from pipeline.core.withheld import withhold
+from pipeline.platforms.json_api.description import Auth
+from pipeline_tests.platforms.conftest import NOW
+from pipeline_tests.platforms.described import Items, post, posts
+from pipeline_tests.platforms.stand_in import StandIn, answers
+
+POSTS = """\
+    path: /api/posts
+    items: posts
+    fields: {item_id: id, title: title, url: link, published_at: {value: at}}
+    counters: {views: stats.viewCount || views, likes: {value: likes, optional: true}}
+"""
+
+
+def tried(folder: Path, items: Items, text: str = POSTS) -> Trial:
+    file = folder / "mine" / "defs.yaml"
+    file.parent.mkdir()
+    head = "type: pipeline.components.CounterSource\nattributes:\n  source: mine\n  platform:\n    kind: json_api\n"
+    with StandIn(lambda asked: answers({"posts": items})) as stand_in:
+        file.write_text(f"{head}    base_url: {stand_in.url}\n    requests_per_second: 1000\n{text}")
+        return try_source(read_source(file, {}), lambda: NOW)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        (
+            {"views": None},
+            "Views is missing in 1 item (Post 2 [2]; counters.views: stats.viewCount || views)",
+        ),
+        (
+            {"views": "12"},
+            "Views is not a whole number in 1 item (Post 2 [2]; counters.views: stats.viewCount || views)",
+        ),
+        ({"likes": -1}, "Likes is negative in 1 item (Post 2 [2]; counters.likes: likes)"),
+        ({"title": 7}, "Title is not a text in 1 item (7 [2]; fields.title: title)"),
+        ({"at": "x"}, "Published_at is not a time with an offset in 1 item (Post 2 [2]; fields.published_at: at)"),
+        ({"id": None}, "Item_id is missing or not a text in 1 item (Post 2 [None]; fields.item_id: id)"),
+    ],
+)
+def test_a_value_that_cannot_be_is_told_with_its_item_its_key_and_its_expression(
+    tmp_path: Path, changes: dict[str, Any], told: str
+) -> None:
+    assert tried(tmp_path, [post(1), post(2, **changes)]).problems == [f"{told}."]
+
+
+def test_an_expression_that_is_told_holds_no_secret_and_no_second_line(tmp_path: Path) -> None:
+    withhold(Auth(query={"key": SecretStr("planted-of-the-owner")}))
+    expression = "nobody[?a == 'planted-of-the-owner']\\n | [0]"
+    odd = POSTS.replace("stats.viewCount || views", f'"{expression}"')
+    [told] = tried(tmp_path, posts(1), odd).problems
+    assert told.endswith("counters.views: nobody[?a == '(withheld)'] | [0]).")
