@@ -23,7 +23,7 @@ from pipeline.sandbox.faults import Reply
 from pipeline.sandbox.server import NoteSandbox
 from pipeline_tests.dagster_parts import MOMENT
 from pipeline_tests.platforms.openmetrics.parts import Told, answer
-from pipeline_tests.platforms.stand_in import StandIn
+from pipeline_tests.platforms.stand_in import StandIn, answers
 
 SECRET = "planted-session-of-the-owner"
 
@@ -324,3 +324,15 @@ def test_an_address_at_which_nobody_answers_is_looked_for_in_the_file(checkout: 
     assert isinstance(error, TransportFault)
     assert "defs/my_blog/defs.yaml, its address" in error.next_step
     assert "tick" not in error.next_step
+
+
+def test_an_expression_that_finds_nothing_in_any_item_is_a_warning(checkout: Project) -> None:
+    file = checkout.defs / "posts" / "defs.yaml"
+    file.parent.mkdir(parents=True)
+    described = "path: /posts, items: '@', fields: {item_id: id, title: name}, counters: {views: views}"
+    with StandIn(lambda asked: answers([{"id": 1, "title": "One", "views": 7}])) as platform:
+        text = f"  source: posts\n  platform: {{kind: json_api, base_url: '{platform.url}', {described}}}\n"
+        file.write_text(f"type: pipeline.components.CounterSource\nattributes:\n{text}")
+        result = ask("check", "posts")
+    assert result.exit_code == 0, result.output
+    assert "fields.title: name finds nothing in the only item" in " ".join(result.output.split())

@@ -286,7 +286,7 @@ def _show(source: Source, trial: Trial) -> None:
     more = f"; the first {_SHOWN} are" if len(trial.items) > _SHOWN else ":"
     console.print(f"\n{counted(len(trial.items), 'item')} in {requests}{more}")
     console.print(table)
-    notices = [finding.reason for finding in trial.findings if finding.failing]
+    notices = [*trial.unfound, *(finding.reason for finding in trial.findings if finding.failing)]
     if not trial.items:
         step = f"ratchet correct {source.name} HOUR --accept --by NAME --reason TEXT"
         notices.append(f"An empty listing is refused until you take one as true: {step}")

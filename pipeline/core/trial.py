@@ -9,13 +9,15 @@ from typing import Any
 
 from pipeline.core.capture import Ended
 from pipeline.core.feeds import counted
-from pipeline.core.listing import PageProblem, read_listing
+from pipeline.core.listing import Listing, PageProblem, read_listing
 from pipeline.core.model import FEED_STATE, Finding, Source
 from pipeline.core.refusals import COMPLETE_LISTING, DECREASES
+from pipeline.core.text import legible
 from pipeline.core.validation.checks import judge
 from pipeline.core.validation.evidence import Evidence
 from pipeline.core.validation.words import records
 from pipeline.core.windows import with_totals
+from pipeline.core.withheld import without_secrets
 from pipeline.platforms.protocol import CutShort, Feed, Page, Unreadable
 
 MOST_REQUESTS = 5
@@ -26,11 +28,16 @@ _TOGETHER = {COMPLETE_LISTING, DECREASES}
 
 @dataclass(frozen=True)
 class Trial:
-    """What came back: ``items`` with the columns of a listing, and what the checks of a page say of them."""
+    """What came back: ``items`` with the columns of a listing, and what the checks of a page say of them.
+
+    ``unfound``: a sentence for each key of the YAML whose expression finds nothing in any item. An item may lack such
+    a field, so nothing is refused for it.
+    """
 
     requests: int
     items: tuple[Mapping[str, Any], ...]
     findings: tuple[Finding, ...]
+    unfound: tuple[str, ...] = ()
 
     @property
     def problems(self) -> list[str]:
@@ -48,7 +55,17 @@ def try_source(source: Source, now: Callable[[], datetime]) -> Trial:
     listing = read_listing(source.platform.read, stored, source.counter_names, now())
     listing = with_totals(listing, source.platform.windows, None)
     findings = judge(Evidence(source.counters, source.bounds, listing, None, source.credential_days))
-    return Trial(len(pages), records(listing.items), tuple(found for found in findings if found.check not in _TOGETHER))
+    told = tuple(found for found in findings if found.check not in _TOGETHER)
+    return Trial(len(pages), records(listing.items), told, tuple(_unfound(listing)))
+
+
+def _unfound(listing: Listing) -> Iterator[str]:
+    items = len(listing.items)
+    for name, written in listing.written.items():
+        if items and name in listing.items and listing.items[name].isna().all():
+            among = "the only item" if items == 1 else f"any of the {items:,} items"
+            found_by = legible(without_secrets(written))
+            yield f"{found_by} finds nothing in {among}. Does the platform call this field otherwise?"
 
 
 def _try_feed(source: Source, feed: Feed, now: Callable[[], datetime]) -> Trial:

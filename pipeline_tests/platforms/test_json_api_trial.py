@@ -62,3 +62,31 @@ def test_an_expression_that_is_told_holds_no_secret_and_no_second_line(tmp_path:
     odd = POSTS.replace("stats.viewCount || views", f'"{expression}"')
     [told] = tried(tmp_path, posts(1), odd).problems
     assert told.endswith("counters.views: nobody[?a == '(withheld)'] | [0]).")
+
+
+@pytest.mark.parametrize(
+    ("written", "instead", "told"),
+    [
+        ("title: title", "title: name", ["fields.title: name finds nothing in any of the 3 items."]),
+        ("value: likes", "value: hearts", ["counters.likes: hearts finds nothing in any of the 3 items."]),
+        (
+            "url: link",
+            'url: "https://a.example{path}"',
+            ["fields.url: https://a.example{path} finds nothing in any of the 3 items."],
+        ),
+        ("title: title, url: link", "title: name, url: path", ["fields.title: name", "fields.url: path"]),
+        ("title: title, ", "", []),
+    ],
+)
+def test_an_expression_that_finds_nothing_in_any_item_is_told_and_nothing_is_refused(
+    tmp_path: Path, written: str, instead: str, told: list[str]
+) -> None:
+    trial = tried(tmp_path, posts(3), POSTS.replace(written, instead))
+    assert len(trial.unfound) == len(told)
+    assert all(said.startswith(words) for said, words in zip(trial.unfound, told, strict=True))
+    assert (trial.problems, len(trial.items)) == ([], 3)
+
+
+@pytest.mark.parametrize("items", [[], [post(1, title=None, likes=None, at=None, link=None), post(2)]])
+def test_a_field_that_some_item_has_is_no_mistake(tmp_path: Path, items: Items) -> None:
+    assert tried(tmp_path, items).unfound == ()
