@@ -148,7 +148,7 @@ def test_a_secret_is_read_from_dotenv_as_it_was_given(checkout: Project, tmp_pat
 def test_an_answer_that_is_no_yaml_is_judged_as_it_stands(checkout: Project, sandbox: NoteSandbox, answer: str) -> None:
     error = fault(add(sandbox, f"\n{SECRET}\n", "--set", f"timeout={answer}"))
     assert isinstance(error, ConfigError)
-    assert "timeout: Input should be a valid number" in error.what
+    assert "timeout: a number is expected, found a" in error.what
 
 
 def test_an_account_that_lists_nothing_is_said_to_be_refused_until_it_is_taken_as_true(checkout: Project) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from pipeline.core.counter_spec import CounterSpec
 from pipeline.core.errors import ConfigError
@@ -21,6 +21,7 @@ from pipeline.core.lake import SourceLake
 from pipeline.core.model import FEED_STATE, SNAPSHOT_COLUMNS, Bounds, Counter, Rule, Source
 from pipeline.core.policy import Policy, Trend
 from pipeline.core.project import Project, environment
+from pipeline.core.source_mistakes import Mistake, Place, all_in_one, mistakes
 from pipeline.core.source_spec import NAME, SourceSpec
 from pipeline.core.withheld import withhold
 from pipeline.core.yaml_lines import Document, read_document
@@ -30,7 +31,6 @@ from pipeline.platforms.protocol import Feed, Platform
 COMPONENT = "pipeline.components.CounterSource"
 _VARIABLE = re.compile(r"\{\{\s*env\.([A-Za-z_][A-Za-z0-9_]*)\s*\}\}")
 _TEMPLATE = re.compile(r"\{\{.*?\}\}")
-_PYDANTIC_STEP = re.compile(r"^function-|\[|^(CounterSpec|float|str|date)$")
 _RESERVED = {
     *SNAPSHOT_COLUMNS,
     "previous_captured_at",
@@ -42,8 +42,6 @@ _RESERVED = {
 }
 _RESERVED_ENDS = ("_max", "_peak", "_days", "_delta", "_in_delta", "_per_hour", "_before", "_now")
 _SCHEDULE_MINUTES = [m for m in range(1, 40, 2) if m % 10 != 5]
-_Place = tuple[str | int, ...]
-"""Of a value in the file: the keys and positions that lead to it."""
 
 
 def read_source(path: Path, env: Mapping[str, str] | None = None) -> Source:
@@ -62,29 +60,32 @@ def read_source(path: Path, env: Mapping[str, str] | None = None) -> Source:
 
 def _read(path: Path, env: Mapping[str, str]) -> Source:
     document = read_document(path)
-    missing: dict[str, _Place] = {}
+    missing: dict[str, Place] = {}
     attributes = _fill_in(document, _attributes(document), env, missing)
     if missing:
         raise _not_set(document, missing)
-    spec = _validated(SourceSpec, attributes, document, ("attributes",))
-    if spec.source != path.parent.name:
-        raise _error(
-            document,
-            ("attributes", "source"),
-            "the source is not called as its folder is, so two folders could write into one lake",
-            f"Write 'source: {path.parent.name}', or rename the folder.",
-        )
-    kind = spec.platform.get("kind")
-    if not isinstance(kind, str) or kind not in KINDS:
-        raise _error(
-            document,
-            ("attributes", "platform", "kind"),
-            "the kind of platform is unknown",
-            f"Use one of {', '.join(KINDS)}.",
-        )
-    platform = _validated(adapter(kind), spec.platform, document, ("attributes", "platform"))
+    wrong: list[Mistake] = []
+    spec = _validated(SourceSpec, attributes, ("attributes",), wrong)
+    if spec is not None and spec.source != path.parent.name:
+        what = "the source is not called as its folder is, so two folders could write into one lake"
+        step = f"Write 'source: {path.parent.name}', or rename the folder."
+        wrong.append(Mistake(("attributes", "source"), what, step))
+    platform = _platform(attributes.get("platform"), wrong)
+    if wrong:
+        raise all_in_one(document, wrong)
     withhold(spec, platform)
     return _source(document, spec, platform)
+
+
+def _platform(settings: Any, wrong: list[Mistake]) -> Any:
+    """The platform; None where ``wrong`` says why not, be it of ``settings`` that are no mapping at all."""
+    if not isinstance(settings, dict):
+        return None
+    kind, at = settings.get("kind"), ("attributes", "platform")
+    if isinstance(kind, str) and kind in KINDS:
+        return _validated(adapter(kind), settings, at, wrong)
+    wrong.append(Mistake((*at, "kind"), "the kind of platform is unknown", f"Use one of {', '.join(KINDS)}."))
+    return None
 
 
 def _attributes(document: Document) -> dict[str, Any]:
@@ -159,7 +160,7 @@ def sound_sources(project: Project) -> tuple[list[Source], list[ConfigError]]:
 
 
 def _fill_in(
-    document: Document, value: Any, env: Mapping[str, str], missing: dict[str, _Place], at: _Place = ("attributes",)
+    document: Document, value: Any, env: Mapping[str, str], missing: dict[str, Place], at: Place = ("attributes",)
 ) -> Any:
     """The value with its variables filled in; ``missing`` gets those that are not set, and where they stand first."""
     if isinstance(value, dict):
@@ -185,7 +186,7 @@ def _fill_in(
     return _TEMPLATE.sub(variable, value)
 
 
-def _not_set(document: Document, missing: Mapping[str, _Place]) -> ConfigError:
+def _not_set(document: Document, missing: Mapping[str, Place]) -> ConfigError:
     """One error for all of them, at the line of the first."""
     names = list(missing)
     what = f"the variable {names[0]} is" if len(names) == 1 else f"the variables {', '.join(names)} are"
@@ -193,22 +194,13 @@ def _not_set(document: Document, missing: Mapping[str, _Place]) -> ConfigError:
     return _error(document, missing[names[0]], f"{what} not set", f"Put {settings} into .env or the environment.")
 
 
-def _validated(model: Any, values: Any, document: Document, at: tuple[str | int, ...]) -> Any:
+def _validated(model: type[BaseModel], values: Any, at: Place, wrong: list[Mistake]) -> Any:
+    """The model; None where ``wrong`` gets what keeps it from being one."""
     try:
         return model.model_validate(values)
     except ValidationError as fault:
-        first = fault.errors(include_input=False, include_url=False, include_context=False)[0]
-        location = tuple(step for step in first["loc"] if isinstance(step, int) or not _PYDANTIC_STEP.search(step))
-        name = location[-1] if location else ""
-        said = first["msg"].removeprefix("Value error, ")
-        words = {
-            "extra_forbidden": f"there is no key '{name}'",
-            "missing": f"the key '{name}' is missing",
-        }.get(first["type"], f"{'.'.join(map(str, location))}: {said}" if location else said)
-        known = getattr(model, "model_fields", {})
-        wrong_key = first["type"] in ("extra_forbidden", "missing") and len(location) == 1
-        hint = f"The keys are: {', '.join(known)}." if wrong_key else "Mend the line."
-        raise _error(document, (*at, *location), words, hint) from None
+        wrong += mistakes(model, fault, at)
+        return None
 
 
 def _counters(document: Document, spec: SourceSpec, platform: Platform) -> tuple[Counter, ...]:

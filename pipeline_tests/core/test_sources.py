@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import traceback
-from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,46 +12,13 @@ import pytest
 from pipeline.core import project, sources
 from pipeline.core.errors import ConfigError
 from pipeline.core.hours import Hour
-from pipeline.core.model import Bounds, Counter, RuleKind, Source
+from pipeline.core.model import Bounds, Counter, RuleKind
 from pipeline.core.policy import Policy, Trend
 from pipeline.core.project import Project
 from pipeline.core.source_spec import BoundsSpec
 from pipeline.core.sources import find_source, read_source
 from pipeline.platforms.note import Note
-
-SECRET = "planted-7c1f-secret"
-SOUND = """\
-type: pipeline.components.CounterSource
-attributes:
-  source: my_blog
-  platform:
-    kind: note
-    session_cookie: "{{ env.COOKIE }}"
-  counters:
-    views: never_decreases
-    likes: {policy: tolerance, tolerance: 0.05, optional: true}
-  rules:
-    - {counter: views, crosses: [500, 100]}
-    - {counter: views, rate_above: 50, per: minute, rearm_below: 25}
-    - {counter: likes, gained: 10%, cooldown: 6h}
-"""
-
-
-def read(folder: Path, text: str, env: Mapping[str, str] | None = None, name: str = "my_blog") -> Source:
-    file = folder / name / "defs.yaml"
-    file.parent.mkdir(exist_ok=True)
-    file.write_text(text)
-    return read_source(file, {"COOKIE": "session", "SECRET": SECRET, **(env or {})})
-
-
-def refused(folder: Path, text: str, env: Mapping[str, str] | None = None) -> ConfigError:
-    with pytest.raises(ConfigError) as caught:
-        read(folder, text, env)
-    told = "".join(traceback.format_exception(caught.value)) + repr(caught.value) + str(caught.value)
-    assert SECRET not in told
-    assert caught.value.file == folder / "my_blog" / "defs.yaml"
-    return caught.value
-
+from pipeline_tests.core.source_yaml import END, SECRET, SOUND, read, refused
 
 # What is sound ----------------------------------------------------------------------------------------
 
@@ -135,7 +101,6 @@ def test_all_variables_that_are_not_set_are_named_at_once(tmp_path: Path) -> Non
 
 # What is wrong ----------------------------------------------------------------------------------------
 
-END = SOUND.count("\n") + 1  # the line of what is added to SOUND
 WRONG = {
     "a wrong key": (SOUND + "  countres: {}\n", END, "there is no key 'countres'"),
     "a wrong key of the platform": (
@@ -197,7 +162,7 @@ WRONG = {
         "is written {policy: tolerance, tolerance: 0.01}",
     ),
     "a tolerance of everything": (SOUND.replace("0.05", "1.5"), 9, "tolerance: Input should be less than 1"),
-    "a wrong type": (SOUND + "  minute: soon\n", END, "minute: Input should be a valid integer"),
+    "a wrong type": (SOUND + "  minute: soon\n", END, "minute: a whole number is expected, found a text"),
     "a minute that everybody takes": (SOUND + "  minute: 30\n", END, "minutes 15, 30 and 45"),
     "a share above one": (SOUND + "  bounds:\n    gone_share: 20\n", END + 1, "less than or equal to 1"),
     "a name that is not its folder's": (SOUND.replace("my_blog", "other"), 3, "not called as its folder"),
@@ -205,7 +170,11 @@ WRONG = {
     "a name that climbs": (SOUND.replace("my_blog", "../other"), 3, "and begins with a letter"),
     "an unknown platform": (SOUND.replace("kind: note", "kind: nite"), 5, "the kind of platform is unknown"),
     "no platform": (SOUND.replace("    kind: note\n", ""), 4, "the kind of platform is unknown"),
-    "a platform that is a word": (re.sub(r"platform:\n.*\n.*\n", "platform: note\n", SOUND), 4, "valid dictionary"),
+    "a platform that is a word": (
+        re.sub(r"platform:\n.*\n.*\n", "platform: note\n", SOUND),
+        4,
+        "platform: a mapping (key",
+    ),
     "an hour that is none": (SOUND + "  start: 2026-11-01T14:30\n", END, "an hour is written 2026-11-22T14"),
     "a day that is none": (SOUND + "  start: 2026-13-45\n", END, "month must be in 1..12"),
     "an end before the start": (SOUND + "  start: 2026-11-02\n  end: 2026-11-01\n", 2, "end lies before start"),

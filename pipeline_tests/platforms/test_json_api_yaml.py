@@ -104,7 +104,7 @@ def refused(folder: Path, text: str) -> ConfigError:
         ("items", "items: data.[", "items: this is no JMESPath; it cannot be read from character 7 on"),
         ("items", "items: '@ @'", "items: this is no JMESPath"),
         ("items", "items: ''", "items: String should have at least 1 character"),
-        ("items", "items: [a]", "items: Input should be a valid string"),
+        ("items", "items: [a]", "items: a text is expected, found a list"),
         ("items", "items: '{{ env.BAD }}'", "items: this is no JMESPath"),
         ("items", "items: reversed(data)", "items: JMESPath has no such function; it has abs, avg, ceil"),
         ("items", "items: sort_by(data)", "items: JMESPath's function sort_by() does not take 1 arguments"),
@@ -119,8 +119,8 @@ def refused(folder: Path, text: str) -> ConfigError:
             "  published_at: {value: a, offset: Tokyo}",
             "fields.published_at.offset: String",
         ),
-        ("published_at", "  published_at: {value: a, written: unix}", "fields.published_at.written: Input should be"),
-        ("views", "  views: ", "counters.views: Input should be"),
+        ("published_at", "  published_at: {value: a, written: unix}", "fields.published_at.written: 'iso', 'seconds'"),
+        ("views", "  views: ", "counters.views: a mapping (key: value) is expected, found nothing"),
         ("views", "  views: {value: v, policy: tolerance}", "the policy 'tolerance' is written {policy: tolerance"),
         ("views", "  Views: v", "counters.Views"),
         ("views", "  views: {valeu: v}", "the key 'value' is missing"),
@@ -129,7 +129,9 @@ def refused(folder: Path, text: str) -> ConfigError:
         ("path", "path: /api?key=1", "path: String should match"),
         ("params", "params: {api_key: abc}", "params.api_key: params are stored beside every reply"),
         ("params", "params: {access-token: abc}", "params are stored beside every reply"),
-        ("params", "params: {sort: {a: b}}", "params.sort"),
+        ("params", "params: {sort: {a: b}}", "params.sort: a text or a list is expected, found a mapping"),
+        ("auth", "auth: {cookies: {sid: 4711}}", "auth.cookies.sid: a text is expected, found a number"),
+        ("auth", "auth: {cookies: 4711}", "auth.cookies: a mapping (key: value) is expected, found a number"),
         ("auth", "auth: {headers: {Host: evil}}", "this header is the client's own"),
         ("auth", "auth: {headers: {'A B': x}}", "String should match"),
         ("auth", "auth: {cookies: {sid: ''}}", "auth.cookies.sid"),
@@ -145,9 +147,9 @@ def refused(folder: Path, text: str) -> ConfigError:
         ("pages", "pages: {by: number, size_param: n}", "pages: size_param needs a size"),
         ("pages", "pages: {by: number, last: a, more: b}", "pages: one of end, last and more"),
         ("pages", "pages: {by: link, absent: last}", "pages: absent and more go with next"),
-        ("pages", "pages: {by: link, total_header: server}", "pages.total_header: Input should be 'total-count'"),
+        ("pages", "pages: {by: link, total_header: server}", "pages.total_header: 'total-count' is expected"),
         ("dead_session", "dead_session: {}", "dead_session: this needs statuses, or an expression 'when', or both"),
-        ("dead_session", "dead_session: {statuses: [4000]}", "dead_session.statuses.0: Input should be less than"),
+        ("dead_session", "dead_session: {statuses: [4000]}", "dead_session.statuses[0]: Input should be less than"),
         ("dead_session", "dead_session: {when: '['}", "dead_session.when: this is no JMESPath"),
     ],
 )
@@ -155,8 +157,13 @@ def test_what_is_wrong_is_named_with_its_line(tmp_path: Path, line: str, instead
     lines = SOUND.splitlines()
     lines[LINE[line] - 5] = instead
     error = refused(tmp_path, "\n".join(lines))
-    assert words in error.what
+    assert words in error.what.splitlines()[0]
     assert error.line == LINE[line]
+
+
+def test_of_a_value_that_could_be_a_text_or_a_list_one_mistake_is_named(tmp_path: Path) -> None:
+    error = refused(tmp_path, SOUND.replace("{sort: newest}", "{sort: [a, [b]]}"))
+    assert error.what == f"{error.file}:{LINE['params']}: params.sort[1]: a text is expected, found a list"
 
 
 @pytest.mark.parametrize(

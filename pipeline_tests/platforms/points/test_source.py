@@ -430,7 +430,7 @@ def test_a_source_can_be_tried_without_recording_it(tmp_path: Path) -> None:
         ({"spool": "/x", "kafka": {"bootstrap": "a:1", "topic": "t"}}, [], "exactly one of spool and kafka"),
         ({"spool": "/x", "events": {"paid": {"sums": ["Amount"]}}}, [], "String should match pattern"),
         ({"spool": "/x", "events": {"a": {"sums": ["n"]}, "b": {"sums": {"n": 2}}}}, [], "unlike decimals"),
-        ({"spool": "/x", "events": {"a": {"fields": {"n": {"type": "decimal"}}}}}, [], "Input should be 'integer'"),
+        ({"spool": "/x", "events": {"a": {"fields": {"n": {"type": "decimal"}}}}}, [], "type: 'integer', 'number'"),
         ({"spool": "/x"}, [{"counter": "sum_n", "crosses": [1]}], "which this source does not have"),
         ({"spool": "/x"}, [{"counter": "read", "rate_above": 1, "per": "minute"}], "not counted by the minute"),
         ({"spool": "/x", "base_url": "https://x.example"}, [], "base_url"),
