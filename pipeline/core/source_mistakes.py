@@ -81,16 +81,15 @@ def _place(steps: Sequence[str | int]) -> Place:
 
 
 def _mistake(model: type[BaseModel], place: Place, errors: Sequence[Mapping[str, Any]], at: Place) -> Mistake:
-    kind = errors[0]["type"]
+    kind, within = errors[0]["type"], (*at[1:], *place)  # below 'attributes', where all of a source stands
     if kind in ("extra_forbidden", "missing"):
-        *above, name = place
-        within = f" in {_spelled(above)}" if above else ""
+        *above, name = within
+        where = f" in {_spelled(above)}" if above else ""
         words = f"there is no key '{name}'" if kind == "extra_forbidden" else f"the key '{name}' is missing"
-        return Mistake(
-            (*at, *place), words + within, None if above else f"The keys are: {', '.join(model.model_fields)}."
-        )
+        hint = f"The keys{where} are: {', '.join(model.model_fields)}." if len(place) == 1 else None
+        return Mistake((*at, *place), words + where, hint)
     words = _expectation(errors, _is_open(model, place)) or errors[0]["msg"].removeprefix("Value error, ")
-    return Mistake((*at, *place), f"{_spelled(place)}: {words}" if place else words)
+    return Mistake((*at, *place), f"{_spelled(within)}: {words}" if within else words)
 
 
 def _expectation(errors: Sequence[Mapping[str, Any]], is_open: bool) -> str | None:

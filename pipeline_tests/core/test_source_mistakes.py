@@ -55,7 +55,7 @@ def test_a_number_that_could_be_a_secret_is_not_repeated(tmp_path: Path, line: s
 
 def test_a_number_in_the_place_of_a_credential_is_not_repeated(tmp_path: Path) -> None:
     error = refused(tmp_path, SOUND.replace('"{{ env.COOKIE }}"', "40960817"))
-    assert error.what.endswith(":6: session_cookie: a text is expected, found a number")
+    assert error.what.endswith(":6: platform.session_cookie: a text is expected, found a number")
 
 
 def test_every_mistake_is_named_at_once_in_the_order_of_the_lines(tmp_path: Path) -> None:
@@ -65,15 +65,17 @@ def test_every_mistake_is_named_at_once_in_the_order_of_the_lines(tmp_path: Path
     assert error.what.split("\n") == [
         f"{error.file}:{line}: {words}"
         for line, words in (
-            (6, "there is no key 'colour'"),
-            (7, "timeout: Input should be greater than 0"),
+            (6, "there is no key 'colour' in platform"),
+            (7, "platform.timeout: Input should be greater than 0"),
             (13, "rules[0].crosses: a list is expected (like [100]), found 100"),
             (END + 2, "minute: a whole number is expected, found a text"),
             (END + 3, "there is no key 'countres'"),
         )
     ]
     assert (error.line, error.exit_code) == (6, 2)
-    assert re.fullmatch("The keys are: kind, .*\\. Mend these lines\\. The keys are: source, .*\\.", error.next_step)
+    assert re.fullmatch(
+        "The keys in platform are: kind, .*\\. Mend these lines\\. The keys are: source, .*\\.", error.next_step
+    )
 
 
 def test_an_unknown_kind_and_a_name_that_is_not_the_folders_are_named_with_the_rest(tmp_path: Path) -> None:

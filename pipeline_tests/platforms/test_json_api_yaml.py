@@ -163,7 +163,7 @@ def test_what_is_wrong_is_named_with_its_line(tmp_path: Path, line: str, instead
 
 def test_of_a_value_that_could_be_a_text_or_a_list_one_mistake_is_named(tmp_path: Path) -> None:
     error = refused(tmp_path, SOUND.replace("{sort: newest}", "{sort: [a, [b]]}"))
-    assert error.what == f"{error.file}:{LINE['params']}: params.sort[1]: a text is expected, found a list"
+    assert error.what == f"{error.file}:{LINE['params']}: platform.params.sort[1]: a text is expected, found a list"
 
 
 @pytest.mark.parametrize(

@@ -315,7 +315,8 @@ def test_a_key_that_is_unknown_is_answered_with_those_that_are(tmp_path: Path) -
     with pytest.raises(ConfigError) as failure:
         loaded(tmp_path, "kind: zenn\nname: writer", {})
     assert failure.value.next_step == (
-        "The keys are: kind, base_url, requests_per_second, concurrency, conditional, timeout, expires_on, username."
+        "The keys in platform are: kind, base_url, requests_per_second, concurrency, conditional, timeout,"
+        " expires_on, username."
     )
 
 
