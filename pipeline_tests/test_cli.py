@@ -43,6 +43,7 @@ from pipeline.serving import _echo
 from pipeline_tests.dagster_parts import (
     BLOG,
     COOKIE,
+    COOKIE_VARIABLE,
     HOUR,
     MOMENT,
     STATUS_HEAD,
@@ -147,6 +148,30 @@ def test_a_broken_source_is_left_out_of_the_json(told: Project) -> None:
     assert done.returncode == 2
     assert list(json.loads(done.stdout)) == [BLOG, "ending", "idle", "over", "silent", "trial"]
     assert all(words in done.stderr for words in BROKEN)
+
+
+def test_the_status_of_all_tells_the_history_of_a_source_whose_cookie_is_not_set_and_that_it_is_not(
+    told: Project,
+) -> None:
+    done = ratchet("status", "--json", **{COOKIE_VARIABLE: ""})
+    assert done.returncode == 2
+    assert json.loads(done.stdout)[BLOG]["observed"] == 1
+    assert f"{BLOG}/defs.yaml:6: the variable {COOKIE_VARIABLE} is not set" in done.stderr
+
+
+def test_history_is_read_without_the_cookie_that_a_capture_needs(told: Project) -> None:
+    unset = {COOKIE_VARIABLE: ""}
+    status = ratchet("status", BLOG, **unset)
+    assert (status.returncode, "2026-04-04T12 rejected by Ada" in status.stdout) == (0, True)
+    assert f"the variable {COOKIE_VARIABLE} is not set" in status.stderr
+    assert status.stderr.rstrip().endswith(f"Put {COOKIE_VARIABLE}=... into .env or the environment.")
+    for reading in ("report", "show", "digest", "verify"):
+        read = ratchet(reading, BLOG, **unset)
+        assert (read.returncode, read.stderr) == (0, ""), reading
+    assert ratchet("export", BLOG, "-o", str(told.data / "history.csv"), **unset).returncode == 0
+    for capturing in (("collect", BLOG), ("digest", BLOG, "--send"), ("rebuild", BLOG)):
+        refused = ratchet(*capturing, **unset)
+        assert (refused.returncode, f"the variable {COOKIE_VARIABLE} is not set" in refused.stderr) == (2, True)
 
 
 def test_a_broken_source_keeps_the_rebuild_of_the_others_from_nobody(told: Project) -> None:

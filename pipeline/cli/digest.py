@@ -25,13 +25,13 @@ def command(source: str, weekly: bool, send: bool) -> None:
     from pipeline.core.errors import ConfigError
     from pipeline.core.model import Period
     from pipeline.core.project import Project
-    from pipeline.core.sources import find_source
+    from pipeline.core.sources import find_source, find_source_of_history
     from pipeline.core.text import as_data
     from pipeline.notify.digest import digest_message, last_stretch, send_digest
     from pipeline.site.build import cache_folder
 
     project = Project.here()
-    found = find_source(project, source)
+    found = find_source(project, source) if send else find_source_of_history(project, source)
     lake, cache = project.lake.source(found.name), cache_folder(project, found.name)
     now = datetime.now(UTC)
     stretch = last_stretch(Period.WEEKLY if weekly else Period.DAILY, now, found.timezone)

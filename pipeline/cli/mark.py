@@ -26,7 +26,7 @@ def command(source: str, text: str, item: str | None, moment: str | None, by: st
     from pipeline.core.errors import ConfigError
     from pipeline.core.hours import format_time, parse_time
     from pipeline.core.project import Project
-    from pipeline.core.sources import find_source
+    from pipeline.core.sources import find_source_of_history
     from pipeline.core.text import legible
 
     try:
@@ -34,7 +34,7 @@ def command(source: str, text: str, item: str | None, moment: str | None, by: st
     except ValueError:
         raise ConfigError("That is no time with an offset from UTC.", "Write it as --at 2026-11-22T14:05:00Z") from None
     project = Project.here()
-    lake = project.lake.source(find_source(project, source).name)
+    lake = project.lake.source(find_source_of_history(project, source).name)
     with lake.writing():
         mark = make_mark(lake, text, by=by or getpass.getuser(), made_at=datetime.now(UTC), at=at, item_id=item)
     words = legible(f"{mark.text} ({mark.by})", 400)

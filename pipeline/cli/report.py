@@ -23,17 +23,17 @@ def command(source: str | None, every: bool) -> None:
     from pipeline.cli.saying import end_with
     from pipeline.core.errors import ConfigError, NothingAccepted
     from pipeline.core.project import Project
-    from pipeline.core.sources import find_source, sound_sources
+    from pipeline.core.sources import find_source_of_history, sources_of_history
     from pipeline.site.build import build_index, read_story, write_page
 
     if every == (source is not None):
         raise ConfigError("Name one source, or all.", "Run: ratchet report SOURCE, or: ratchet report --all")
     project, now = Project.here(), datetime.now(UTC)
     if source is not None:
-        click.echo(write_page(project, read_story(project, find_source(project, source), now)))
+        click.echo(write_page(project, read_story(project, find_source_of_history(project, source), now)))
         click.echo(build_index(project))
         return
-    sources, broken = sound_sources(project)
+    sources, broken = sources_of_history(project)
     for known in sources:
         try:
             click.echo(write_page(project, read_story(project, known, now)))

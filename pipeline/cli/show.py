@@ -40,13 +40,12 @@ def command(source: str, item: str | None, as_json: bool, counter: str | None) -
     from pipeline.core.analysis.watched import read_watched
     from pipeline.core.errors import ConfigError
     from pipeline.core.project import Project
-    from pipeline.core.sources import find_source
+    from pipeline.core.sources import find_lake
     from pipeline.site.build import cache_folder
 
     project = Project.here()
-    found = find_source(project, source)
-    lake = project.lake.source(found.name)
-    watched = read_watched(lake, cache_folder(project, found.name))
+    lake = find_lake(project, source)
+    watched = read_watched(lake, cache_folder(project, lake.name))
     counter = counter or watched.counters[0]
     if counter not in watched.counters:
         raise ConfigError(f"{source} has no such counter.", f"Its counters are: {', '.join(watched.counters)}.")

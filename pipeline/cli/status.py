@@ -41,15 +41,15 @@ def command(source: str | None, as_json: bool, storage: bool, max_age: timedelta
     \b
     Example: ratchet status recorded --json
     """
-    from pipeline.cli.saying import end_with, say_json
+    from pipeline.cli.saying import end_with, say_error, say_json
     from pipeline.core.incidents.book import Book
     from pipeline.core.project import Project
-    from pipeline.core.sources import chosen_sources
+    from pipeline.core.sources import find_source_of_history, sources_of_history
     from pipeline.core.status import status_of
 
     project, now = Project.here(), datetime.now(UTC)
     book = Book(project.lake.project)
-    sources, broken = chosen_sources(project, source)
+    sources, broken = sources_of_history(project) if source is None else ([find_source_of_history(project, source)], [])
     if storage:
         _print_storage([project.lake.source(known.name) for known in sources])
         return
@@ -64,7 +64,11 @@ def command(source: str | None, as_json: bool, storage: bool, max_age: timedelta
     if max_age is not None:
         judged = [known.name for known in sources if source is not None or known.is_awaited(now)]
         fresh = _is_fresh({name: found[name] for name in judged}, max_age, now)
-    end_with(broken)
+    unset = [known.unset for known in sources if known.unset is not None]
+    if source is None:
+        end_with([*broken, *unset])
+    for error in unset:  # its history was asked for, and told
+        say_error(error)
     if not fresh:
         sys.exit(1)
 

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+from pipeline.core.errors import ConfigError
 from pipeline.core.hours import Hour
 from pipeline.core.policy import Policy
 from pipeline.platforms.protocol import Platform
@@ -162,7 +163,11 @@ class Bounds:
 
 @dataclass(frozen=True)
 class Source:
-    """One configured account on one platform, with every value from the environment filled in."""
+    """One configured account on one platform, with every value from the environment filled in.
+
+    ``unset``: the error about the variables that are not set, of a source whose history alone is asked for; its
+    platform can be asked nothing then, and it has no channels.
+    """
 
     name: str
     platform: Platform
@@ -182,6 +187,7 @@ class Source:
     timezone: str = "UTC"
     expected: str | None = None
     rollback: str | None = None
+    unset: ConfigError | None = None
 
     @property
     def counter_names(self) -> tuple[str, ...]:

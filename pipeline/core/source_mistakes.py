@@ -16,12 +16,10 @@ from pydantic import BaseModel, SecretStr, ValidationError
 
 from pipeline.core.errors import ConfigError
 from pipeline.core.text import unlisted
-from pipeline.core.yaml_lines import Document
+from pipeline.core.yaml_lines import Document, Place
 
 MOST = 10
 """Mistakes that one error names; what is mended first often takes others along."""
-Place = tuple[str | int, ...]
-"""Of a value in the file: the keys and positions that lead to it."""
 _LIST, _MAPPING, _TEXT = "a list", "a mapping (key: value)", "a text"
 _WHOLE, _NUMBER, _FLAG = "a whole number", "a number", "true or false"
 _EXPECTED = {

@@ -1,14 +1,16 @@
 """A source's YAML file becomes a Source, or one clear error with file and line.
 
-`source_spec` says what the file can hold; here it is read, filled from the environment and judged with its
-platform. Values from the environment are written ``{{ env.NAME }}``; no error repeats one.
+`source_spec` says what the file can hold; here it is read, filled from the environment by `variables` and judged with
+its platform. No error repeats a value from the environment. A source whose variables are not all set can be read for
+its history, and for nothing else.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +23,15 @@ from pipeline.core.lake import SourceLake
 from pipeline.core.model import FEED_STATE, SNAPSHOT_COLUMNS, Bounds, Counter, Rule, Source
 from pipeline.core.policy import Policy, Trend
 from pipeline.core.project import Project, environment
-from pipeline.core.source_mistakes import Mistake, Place, all_in_one, mistakes
+from pipeline.core.source_mistakes import Mistake, all_in_one, mistakes
 from pipeline.core.source_spec import NAME, SourceSpec
+from pipeline.core.variables import fill_in
 from pipeline.core.withheld import withhold
-from pipeline.core.yaml_lines import Document, read_document
+from pipeline.core.yaml_lines import Document, Place, error_at, read_document
 from pipeline.platforms import KINDS, adapter
 from pipeline.platforms.protocol import Feed, Platform
 
 COMPONENT = "pipeline.components.CounterSource"
-_VARIABLE = re.compile(r"\{\{\s*env\.([A-Za-z_][A-Za-z0-9_]*)\s*\}\}")
-_TEMPLATE = re.compile(r"\{\{.*?\}\}")
 _RESERVED = {
     *SNAPSHOT_COLUMNS,
     "previous_captured_at",
@@ -46,6 +47,17 @@ _SCHEDULE_MINUTES = [m for m in range(1, 40, 2) if m % 10 != 5]
 
 def read_source(path: Path, env: Mapping[str, str] | None = None) -> Source:
     """Read one ``defs.yaml``. Raises ConfigError, with file and line, and nothing else: one keeps no other back."""
+    source = read_source_of_history(path, env)
+    if source.unset is not None:
+        raise source.unset
+    return source
+
+
+def read_source_of_history(path: Path, env: Mapping[str, str] | None = None) -> Source:
+    """The same for whoever only reads its lake: a variable that is not set is named by ``Source.unset``.
+
+    Raises that error where the source makes no sense without the variable's value.
+    """
     try:
         return _read(path, environment() if env is None else env)
     except ConfigError:
@@ -60,15 +72,23 @@ def read_source(path: Path, env: Mapping[str, str] | None = None) -> Source:
 
 def _read(path: Path, env: Mapping[str, str]) -> Source:
     document = read_document(path)
-    missing: dict[str, Place] = {}
-    attributes = _fill_in(document, _attributes(document), env, missing)
-    if missing:
-        raise _not_set(document, missing)
+    attributes, unset = fill_in(document, _attributes(document), env)
+    if unset is None:
+        return _judged(document, attributes)
+    try:
+        source = _judged(document, attributes)
+    except Exception:  # the stand-in may be at fault
+        raise unset from None
+    return replace(source, notify=(), heartbeat_url=None, unset=unset)
+
+
+def _judged(document: Document, attributes: dict[str, Any]) -> Source:
     wrong: list[Mistake] = []
     spec = _validated(SourceSpec, attributes, ("attributes",), wrong)
-    if spec is not None and spec.source != path.parent.name:
+    folder = document.path.parent.name
+    if spec is not None and spec.source != folder:
         what = "the source is not called as its folder is, so two folders could write into one lake"
-        step = f"Write 'source: {path.parent.name}', or rename the folder."
+        step = f"Write 'source: {folder}', or rename the folder."
         wrong.append(Mistake(("attributes", "source"), what, step))
     platform = _platform(attributes.get("platform"), wrong)
     if wrong:
@@ -126,20 +146,29 @@ def _source(document: Document, spec: SourceSpec, platform: Platform) -> Source:
 
 def find_source(project: Project, name: str) -> Source:
     """The source called ``name``. Raises ConfigError where it is unknown or cannot be used."""
+    return read_source(_file(project, name))
+
+
+def find_source_of_history(project: Project, name: str) -> Source:
+    """The same for whoever only reads its lake, as `read_source_of_history` does."""
+    return read_source_of_history(_file(project, name))
+
+
+def _file(project: Project, name: str) -> Path:
     file = project.defs / name / "defs.yaml"
     if re.fullmatch(NAME, name) and file.exists():
-        return read_source(file)
+        return file
     known = ", ".join(path.parent.name for path in project.source_files()) or "none yet"
     raise ConfigError(f"There is no source called '{name}'.", f"Known sources: {known}.")
 
 
 def find_lake(project: Project, name: str) -> SourceLake:
-    """The lake of a source. Its YAML is asked only where there is no lake yet: it may have left, or its credential.
+    """The lake of a source. Its YAML is asked only where there is no lake yet: it may have left.
 
     Raises ConfigError where the source is unknown.
     """
     stored = {lake.name: lake for lake in project.lake.senders()}
-    return stored.get(name) or project.lake.source(find_source(project, name).name)
+    return stored.get(name) or project.lake.source(find_source_of_history(project, name).name)
 
 
 def chosen_sources(project: Project, name: str | None) -> tuple[list[Source], list[ConfigError]]:
@@ -149,49 +178,23 @@ def chosen_sources(project: Project, name: str | None) -> tuple[list[Source], li
 
 def sound_sources(project: Project) -> tuple[list[Source], list[ConfigError]]:
     """Every source that can be used, by name, and what is wrong with the others: one keeps no other back."""
+    return _sound(project, read_source)
+
+
+def sources_of_history(project: Project) -> tuple[list[Source], list[ConfigError]]:
+    """The same for whoever only reads their lakes, as `read_source_of_history` does."""
+    return _sound(project, read_source_of_history)
+
+
+def _sound(project: Project, read: Callable[[Path], Source]) -> tuple[list[Source], list[ConfigError]]:
     sound: list[Source] = []
     broken: list[ConfigError] = []
     for file in project.source_files():
         try:
-            sound.append(read_source(file))
+            sound.append(read(file))
         except ConfigError as error:
             broken.append(error)
     return sound, broken
-
-
-def _fill_in(
-    document: Document, value: Any, env: Mapping[str, str], missing: dict[str, Place], at: Place = ("attributes",)
-) -> Any:
-    """The value with its variables filled in; ``missing`` gets those that are not set, and where they stand first."""
-    if isinstance(value, dict):
-        return {key: _fill_in(document, child, env, missing, (*at, key)) for key, child in value.items()}
-    if isinstance(value, list):
-        return [_fill_in(document, child, env, missing, (*at, n)) for n, child in enumerate(value)]
-    if not isinstance(value, str):
-        return value
-
-    def variable(found: re.Match[str]) -> str:
-        name = _VARIABLE.fullmatch(found[0])
-        if name is None:
-            raise _error(
-                document,
-                at,
-                "only {{ env.NAME }} can stand in double braces",
-                "Write the value itself, or name a variable.",
-            )
-        if not env.get(name[1]):
-            missing.setdefault(name[1], at)
-        return env.get(name[1], "")
-
-    return _TEMPLATE.sub(variable, value)
-
-
-def _not_set(document: Document, missing: Mapping[str, Place]) -> ConfigError:
-    """One error for all of them, at the line of the first."""
-    names = list(missing)
-    what = f"the variable {names[0]} is" if len(names) == 1 else f"the variables {', '.join(names)} are"
-    settings = ", ".join(f"{name}=..." for name in names)
-    return _error(document, missing[names[0]], f"{what} not set", f"Put {settings} into .env or the environment.")
 
 
 def _validated(model: type[BaseModel], values: Any, at: Place, wrong: list[Mistake]) -> Any:
@@ -210,7 +213,7 @@ def _counters(document: Document, spec: SourceSpec, platform: Platform) -> tuple
         return tuple(Counter(name, policy, name in optional) for name, policy in policies.items())
     for name in spec.counters:
         if name not in policies:
-            raise _error(
+            raise error_at(
                 document,
                 ("attributes", "counters", name),
                 f"the platform {spec.platform['kind']} has no counter '{name}'",
@@ -232,7 +235,7 @@ def _require_plain_names(document: Document, spec: SourceSpec, names: Sequence[s
     for name in names:
         if name in _RESERVED or name.endswith(_RESERVED_ENDS):
             section = ("counters",) if name in (spec.counters or ()) else ("platform", "counters")
-            raise _error(
+            raise error_at(
                 document,
                 ("attributes", *section, name),
                 f"a counter cannot be called '{name}', which the lake uses itself",
@@ -246,7 +249,7 @@ def _rules(document: Document, spec: SourceSpec, counters: Sequence[Counter], pl
         if written.counter not in names:
             # As it stands in the file: the value may have come from the environment.
             spelled = document.values["attributes"]["rules"][position]["counter"]
-            raise _error(
+            raise error_at(
                 document,
                 ("attributes", "rules", position, "counter"),
                 f"a rule on the counter '{spelled}', which this source does not have",
@@ -255,7 +258,7 @@ def _rules(document: Document, spec: SourceSpec, counters: Sequence[Counter], pl
     rules = tuple(rule.as_rule for rule in spec.rules)
     for position, rule in enumerate(rules):
         if isinstance(platform, Feed) and rule.by_minute and rule.counter not in platform.minute_counters:
-            raise _error(
+            raise error_at(
                 document,
                 ("attributes", "rules", position, "counter"),
                 "this counter is not counted by the minute",
@@ -264,7 +267,7 @@ def _rules(document: Document, spec: SourceSpec, counters: Sequence[Counter], pl
         names = [earlier.name for earlier in rules[:position]]
         if rule.name in names:
             first = document.line(("attributes", "rules", names.index(rule.name)))
-            raise _error(
+            raise error_at(
                 document,
                 ("attributes", "rules", position),
                 f"the rule of line {first} stands here again",
@@ -276,7 +279,3 @@ def _rules(document: Document, spec: SourceSpec, counters: Sequence[Counter], pl
 def _minute(name: str) -> int:
     """An odd minute that leaves room for two more attempts in the hour; the same for a name everywhere."""
     return _SCHEDULE_MINUTES[int.from_bytes(hashlib.sha256(name.encode()).digest()[:4]) % len(_SCHEDULE_MINUTES)]
-
-
-def _error(document: Document, location: Sequence[str | int], what: str, next_step: str) -> ConfigError:
-    return ConfigError(what, next_step, file=document.path, line=document.line(location))

@@ -15,6 +15,9 @@ from pipeline.core.errors import ConfigError
 _REPEATED = re.compile(r"(alias|tag|handle) '.*", re.DOTALL)
 """Where YAML's words repeat what was written: a secret that begins with ``*`` or ``!`` and stands in no quotes."""
 
+Place = tuple[str | int, ...]
+"""Of a value in a file: the keys and positions that lead to it."""
+
 
 @dataclass(frozen=True)
 class Document:
@@ -33,6 +36,11 @@ class Document:
                 break
             node, line = found
         return line + 1
+
+
+def error_at(document: Document, location: Sequence[str | int], what: str, next_step: str) -> ConfigError:
+    """The error about what stands there, with file and line."""
+    return ConfigError(what, next_step, file=document.path, line=document.line(location))
 
 
 def read_document(path: Path) -> Document:

@@ -27,7 +27,7 @@ from pipeline.core.ledger import Ledger, read_ledger
 from pipeline.core.model import Source
 from pipeline.core.project import Project
 from pipeline.core.signals.series import Measured, measured_since
-from pipeline.core.sources import sound_sources
+from pipeline.core.sources import sources_of_history
 from pipeline.core.text import counted
 from pipeline.site import payload, quality, words
 from pipeline.site.rendering import embedded, render
@@ -111,7 +111,7 @@ def build_index(project: Project) -> Path:
     """Make the page over all sources that have a page. Raises as `write_page` does."""
     folders = sorted((site_folder(project) / ".cache").glob(f"*/{_CARD}"))
     cards = [card for folder in folders if (card := _read_card(folder)) is not None]
-    sound, now = {source.name: source for source in sound_sources(project)[0]}, datetime.now(UTC)
+    sound, now = {source.name: source for source in sources_of_history(project)[0]}, datetime.now(UTC)
     for card in cards:  # a source that was paused or has left is not awaited any longer
         card.data["awaited"] = card.name in sound and sound[card.name].is_awaited(now)
     zones = {card.timezone for card in cards}

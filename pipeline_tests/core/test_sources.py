@@ -16,7 +16,7 @@ from pipeline.core.model import Bounds, Counter, RuleKind
 from pipeline.core.policy import Policy, Trend
 from pipeline.core.project import Project
 from pipeline.core.source_spec import BoundsSpec
-from pipeline.core.sources import find_source, read_source
+from pipeline.core.sources import find_source, read_source, read_source_of_history
 from pipeline.platforms.note import Note
 from pipeline_tests.core.source_yaml import END, SECRET, SOUND, read, refused
 
@@ -97,6 +97,26 @@ def test_all_variables_that_are_not_set_are_named_at_once(tmp_path: Path) -> Non
     error = refused(tmp_path, SOUND.replace("env.COOKIE", "env.NOPE") + "  notify: ['{{ env.A }}', '{{ env.NOPE }}']\n")
     assert (error.line, error.what) == (6, f"{error.file}:6: the variables NOPE, A are not set")
     assert error.next_step == "Put NOPE=..., A=... into .env or the environment."
+
+
+def test_a_source_is_read_for_its_history_without_what_is_not_set(tmp_path: Path) -> None:
+    told = SOUND + "  notify: ['{{ env.NOPE }}', 'json://a']\n  heartbeat_url: '{{ env.NOPE }}'\n"
+    file, whole = tmp_path / "my_blog" / "defs.yaml", read(tmp_path, SOUND)
+    file.write_text(told.replace("env.COOKIE", "env.NOPE"))
+    source = read_source_of_history(file, {})
+    assert (source.counters, source.rules, source.minute) == (whole.counters, whole.rules, whole.minute)
+    assert (source.notify, source.heartbeat_url) == ((), None)
+    assert source.unset is not None
+    assert source.unset.what == f"{file}:6: the variable NOPE is not set"
+    assert read_source_of_history(file, {"NOPE": "https://a.example"}).unset is None
+
+
+def test_where_no_source_can_be_made_without_the_variable_the_variable_is_what_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "my_blog" / "defs.yaml"
+    read(tmp_path, SOUND)
+    file.write_text(SOUND + "  timezone: '{{ env.NOPE }}'\n")
+    with pytest.raises(ConfigError, match="the variable NOPE is not set"):
+        read_source_of_history(file, {"COOKIE": "session"})
 
 
 # What is wrong ----------------------------------------------------------------------------------------

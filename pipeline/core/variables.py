@@ -1,0 +1,72 @@
+"""Variables of the environment in a source's YAML, written ``{{ env.NAME }}``: the only place where they are filled in.
+
+One that is not set leaves a stand-in, and the error that says so: whoever captures or sends raises it, and whoever
+only reads the lake goes on, as no history needs a secret.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipeline.core.errors import ConfigError
+from pipeline.core.yaml_lines import Document, Place, error_at
+
+STAND_IN = "https://unset.invalid"
+"""For the value of a variable that is not set: an address that leads nowhere, which passes for a secret as well."""
+_VARIABLE = re.compile(r"\{\{\s*env\.([A-Za-z_][A-Za-z0-9_]*)\s*\}\}")
+_TEMPLATE = re.compile(r"\{\{.*?\}\}")
+
+
+def fill_in(
+    document: Document, attributes: dict[str, Any], env: Mapping[str, str]
+) -> tuple[dict[str, Any], ConfigError | None]:
+    """The attributes with their variables filled in, and the error about those that are not set.
+
+    Raises ConfigError where something else stands in double braces.
+    """
+    filling = _Filling(document, env)
+    return {key: filling.fill(value, ("attributes", key)) for key, value in attributes.items()}, filling.error
+
+
+@dataclass
+class _Filling:
+    document: Document
+    env: Mapping[str, str]
+    unset: dict[str, Place] = field(default_factory=dict)
+    """The variables that are not set, and where they stand first."""
+
+    def fill(self, value: Any, at: Place) -> Any:
+        if isinstance(value, dict):
+            return {key: self.fill(child, (*at, key)) for key, child in value.items()}
+        if isinstance(value, list):
+            return [self.fill(child, (*at, n)) for n, child in enumerate(value)]
+        if not isinstance(value, str):
+            return value
+        return _TEMPLATE.sub(lambda found: self._variable(found, at), value)
+
+    def _variable(self, found: re.Match[str], at: Place) -> str:
+        name = _VARIABLE.fullmatch(found[0])
+        if name is None:
+            raise error_at(
+                self.document,
+                at,
+                "only {{ env.NAME }} can stand in double braces",
+                "Write the value itself, or name a variable.",
+            )
+        if not self.env.get(name[1]):
+            self.unset.setdefault(name[1], at)
+        return self.env.get(name[1]) or STAND_IN
+
+    @property
+    def error(self) -> ConfigError | None:
+        """One error for all of them, at the line of the first."""
+        if not self.unset:
+            return None
+        names = list(self.unset)
+        what = f"the variable {names[0]} is" if len(names) == 1 else f"the variables {', '.join(names)} are"
+        settings = ", ".join(f"{name}=..." for name in names)
+        next_step = f"Put {settings} into .env or the environment."
+        return error_at(self.document, self.unset[names[0]], f"{what} not set", next_step)
