@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pipeline.core.errors import AlreadyObserved, ChannelFault, LakeFault, RatchetError, SourceBusy, WrongHour
-from pipeline.core.history import read_report, refusal, unsettled_from, verdict
+from pipeline.core.history import read_report, refusal, verdict
 from pipeline.core.hours import Hour, format_time
 from pipeline.core.incidents.notes import note_attempt
 from pipeline.core.lake import VALIDATED, SourceLake
@@ -17,6 +17,7 @@ from pipeline.core.observe import PRESENT, Clock, outside
 from pipeline.core.project import Project
 from pipeline.core.records import Report
 from pipeline.core.report.markdown import summary_line
+from pipeline.core.unsettled import unsettled_from
 from pipeline.notify.delivery import Delivery
 from pipeline.notify.incidents import tell_incidents, watched
 from pipeline.notify.sending import send_unsent
@@ -25,8 +26,19 @@ if TYPE_CHECKING:
     from pipeline.running import Outcome, SourceRuns
 
 
-def collect(project: Project, source: Source, clock: Clock = PRESENT) -> tuple[Report, list[Delivery]]:
+@dataclass(frozen=True)
+class Collected:
+    """``left``: the first hour of what an earlier run had left and this one finished."""
+
+    report: Report
+    deliveries: list[Delivery]
+    left: Hour | None
+
+
+def collect(project: Project, source: Source, clock: Clock = PRESENT) -> Collected:
     """Capture the present hour, then send what is unsent, of this hour and of those whose channel was down.
+
+    What an earlier run left is finished before.
 
     Nobody may try again in this hour, so a capture that failed is told as an incident at once.
     Raises the RatchetError that says why the capture was not accepted, or AlreadyObserved; a note of it
@@ -35,7 +47,7 @@ def collect(project: Project, source: Source, clock: Clock = PRESENT) -> tuple[R
     """
     lake, hour = project.lake.source(source.name), Hour.of(clock.now())
     try:
-        already = _observe(project, source, lake, hour, clock)
+        already, left = _observe(project, source, lake, hour, clock)
     except (SourceBusy, WrongHour):
         raise
     except RatchetError as error:
@@ -53,10 +65,16 @@ def collect(project: Project, source: Source, clock: Clock = PRESENT) -> tuple[R
     if already:
         raise AlreadyObserved(
             f"{hour.key} of {source.name} was already observed"
-            f" at {format_time(standing_capture(lake, hour).captured_at)}; nothing was changed.",
+            f" at {format_time(standing_capture(lake, hour).captured_at)};"
+            f" {finished_words(left) if left else 'nothing was changed'}.",
             f"The next hour begins at {format_time(hour.end)}.",
         )
-    return read_report(lake, hour), deliveries
+    return Collected(read_report(lake, hour), deliveries, left)
+
+
+def finished_words(left: Hour) -> str:
+    """What became of the hours from ``left`` on, for the end of a sentence."""
+    return f"finished what an earlier run left, from {left.key} on"
 
 
 def _tell(project: Project, source: Source, lake: SourceLake, clock: Clock) -> list[Delivery]:
@@ -73,16 +91,16 @@ def _tell(project: Project, source: Source, lake: SourceLake, clock: Clock) -> l
     return deliveries
 
 
-def _observe(project: Project, source: Source, lake: SourceLake, hour: Hour, clock: Clock) -> bool:
-    """Give the hour its accepted snapshot; whether it had one already."""
+def _observe(project: Project, source: Source, lake: SourceLake, hour: Hour, clock: Clock) -> tuple[bool, Hour | None]:
+    """Give the hour its accepted snapshot; whether it had one already, and the first hour that had to be finished."""
     with lake.writing():
         none_of_its_hours = outside(source, hour)
         if none_of_its_hours:
             raise WrongHour(none_of_its_hours, "Change 'start' or 'end' in its YAML to go on.")
-        already = lake.exists(VALIDATED, hour)
-        if not already or unsettled_from(lake) is not None:
+        already, left = lake.exists(VALIDATED, hour), unsettled_from(lake)
+        if not already or left is not None:
             _capture(project, source, lake, hour, clock)
-    return already
+    return already, left
 
 
 def _capture(project: Project, source: Source, lake: SourceLake, hour: Hour, clock: Clock) -> None:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 
 from pipeline.core.capture import store_capture
 from pipeline.core.errors import HoursRefused
-from pipeline.core.history import settle, unsettled_from
+from pipeline.core.history import settle
 from pipeline.core.history_files.past import Past
 from pipeline.core.hours import Hour
 from pipeline.core.lake import VALIDATED, SourceLake
@@ -21,6 +21,7 @@ from pipeline.core.model import Origin, Source
 from pipeline.core.project import Project
 from pipeline.core.records import Quarantine, decode
 from pipeline.core.refusals import OVERRULABLE
+from pipeline.core.unsettled import unsettled_from
 from pipeline.core.untold import remember_untold, untold
 
 _REMEMBER_EVERY = 100

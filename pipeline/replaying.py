@@ -15,13 +15,13 @@ from urllib.parse import urlsplit
 
 from pipeline.collecting import capture_hour
 from pipeline.core.errors import Refused
-from pipeline.core.history import unsettled_from
 from pipeline.core.hours import Hour
 from pipeline.core.lake import SourceLake
 from pipeline.core.model import Source
 from pipeline.core.observe import RecordedClock
 from pipeline.core.project import ROOT, Project
 from pipeline.core.sources import find_source
+from pipeline.core.unsettled import unsettled_from
 from pipeline.drawing import draw_pages
 from pipeline.lost_runs import end_lost_runs
 from pipeline.running import SourceRuns, dagster_instance

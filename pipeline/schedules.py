@@ -8,7 +8,6 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from pipeline.core.history import unsettled_from
 from pipeline.core.hours import Hour, format_time
 from pipeline.core.lake import VALIDATED
 from pipeline.core.model import Source
@@ -16,6 +15,7 @@ from pipeline.core.observe import outside
 from pipeline.core.project import Project
 from pipeline.core.sessions import known_dead_session
 from pipeline.core.sources import find_source
+from pipeline.core.unsettled import unsettled_from
 from pipeline.failures import keeping_secrets
 from pipeline.graph import capture_job, know_pools
 from pipeline.lost_runs import end_lost_runs

@@ -31,11 +31,9 @@ from pipeline.core.hours import Hour
 from pipeline.core.ledger import Ledger
 from pipeline.core.model import Crossing, HourState, RuleKind
 from pipeline.core.project import Project
-from pipeline.core.records import Report
 from pipeline.core.text import counted
 from pipeline.core.withheld import withhold
 from pipeline.drill.drilling import Row
-from pipeline.notify.delivery import Delivery
 from pipeline.replaying import Replay
 from pipeline.sandbox.article import Article
 from pipeline.sandbox.server import NoteSandbox
@@ -278,10 +276,10 @@ def test_a_title_reaches_the_terminal_without_its_escapes(
     item = "n1" if title is None else "n1\x1b[2J"
     crossing = Crossing("views crosses", RuleKind.CROSSES, "views", item, title, None, 100.0, 120.0, 90.0, HOUR.key)
 
-    def collected(*_: object) -> tuple[Report, list[Delivery]]:
+    def collected(*_: object) -> collecting.Collected:
         import msgspec
 
-        return msgspec.structs.replace(report, crossings=(crossing,)), []
+        return collecting.Collected(msgspec.structs.replace(report, crossings=(crossing,)), [], None)
 
     monkeypatch.setattr(collecting, "collect", collected)
     said = CliRunner().invoke(collect_command, [BLOG]).output

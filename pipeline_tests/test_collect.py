@@ -166,7 +166,7 @@ def test_an_hour_that_is_over_cannot_be_captured(blog: Blog) -> None:
 def test_a_source_with_an_end_captures_until_then_and_says_so_afterwards(tmp_path: Path, new_home: Path) -> None:
     with made_project(tmp_path, new_home) as project:
         with made_blog(project, end=(HOUR + 5).key) as open_blog:
-            report, _ = collect(project, find_source(project, BLOG), IN_THE_HOUR)
+            report = collect(project, find_source(project, BLOG), IN_THE_HOUR).report
             assert report.items.observed == len(open_blog.account())
         with made_blog(project, end=(HOUR + -3).key), pytest.raises(WrongHour, match=f"ended at {HOUR + -3}"):
             collect(project, find_source(project, BLOG), IN_THE_HOUR)
@@ -185,7 +185,7 @@ class TurningClock:
 
 def test_the_first_capture_of_a_source_may_end_in_the_hour_after_it(tmp_path: Path, new_home: Path) -> None:
     with made_project(tmp_path, new_home) as project, made_blog(project, start=None) as blog:
-        report, _ = collect(project, find_source(project, BLOG), TurningClock(blog.lake))
+        report = collect(project, find_source(project, BLOG), TurningClock(blog.lake)).report
         assert report.hour == HOUR.key
         assert blog.lake.accepted_hours() == [HOUR]
 
@@ -193,12 +193,25 @@ def test_the_first_capture_of_a_source_may_end_in_the_hour_after_it(tmp_path: Pa
 def test_what_a_killed_run_left_of_the_hour_is_finished_by_the_next_collect(tmp_path: Path, new_home: Path) -> None:
     with made_project(tmp_path, new_home) as project, made_blog(project) as blog:
         source = find_source(project, BLOG)
-        report, _ = collect(project, source, IN_THE_HOUR)
-        hour = Hour.parse(report.hour)
+        done = collect(project, source, IN_THE_HOUR)
+        assert done.left is None
+        hour = Hour.parse(done.report.hour)
         whole, asked = published(blog.lake), len(blog.sandbox.requests)
         for kind in (DELTA, REPORT, REPORT_TEXT):
             blog.lake.path(kind, hour).unlink()
-        with pytest.raises(AlreadyObserved):
+        with pytest.raises(AlreadyObserved, match=f"; finished what an earlier run left, from {hour.key} on"):
             collect(project, source, IN_THE_HOUR)
         assert published(blog.lake) == whole
         assert len(blog.sandbox.requests) == asked
+        with pytest.raises(AlreadyObserved, match="; nothing was changed"):
+            collect(project, source, IN_THE_HOUR)
+
+
+def test_a_capture_says_that_it_finished_what_a_killed_run_left_of_an_earlier_hour(blog: Blog) -> None:
+    moment = present_moment()
+    assert blog.capture(moment - timedelta(hours=1)).success
+    left = Hour.of(moment) + -1
+    blog.lake.path(REPORT_TEXT, left).unlink()
+    done = ratchet("collect", BLOG)
+    assert done.returncode == 0, done.stderr
+    assert f"{BLOG}: finished what an earlier run left, from {left.key} on.\n" in done.stdout

@@ -19,6 +19,7 @@ from pipeline import cli
 from pipeline.asset_checks import verdict_words
 from pipeline.cli import watch
 from pipeline.cli.status import _decision_words
+from pipeline.collecting import Collected
 from pipeline.core.analysis.marks import make_mark
 from pipeline.core.corrections import Choice
 from pipeline.core.errors import Refused
@@ -164,7 +165,7 @@ def test_the_crossings_of_a_capture_are_not_obeyed(
     for title in (HOSTILE, None):
         told = replace(crossed.crossings[0], title=title, item_id=HOSTILE)
         report = msgspec.structs.replace(crossed, crossings=(told,))
-        monkeypatch.setattr("pipeline.collecting.collect", lambda *_, report=report: (report, []))
+        monkeypatch.setattr("pipeline.collecting.collect", lambda *_, report=report: Collected(report, [], None))
         found = said(made, capfd, "collect", "blog")
         assert "owned" in found
         assert OBEYED.search(found) is None

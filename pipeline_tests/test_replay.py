@@ -11,9 +11,9 @@ import pytest
 
 from pipeline.core import history
 from pipeline.core.errors import RatchetError
-from pipeline.core.history import unsettled_from
 from pipeline.core.lake import VALIDATED
 from pipeline.core.project import ROOT, Project
+from pipeline.core.unsettled import unsettled_from
 from pipeline.graph import capture_job
 from pipeline.replaying import RECORDED, Replay
 from pipeline.running import dagster_instance

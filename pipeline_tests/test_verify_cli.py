@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from pipeline import graph
 from pipeline.core.hours import Hour
-from pipeline.core.lake import DELTA, RAW, VALIDATED
+from pipeline.core.lake import DELTA, RAW, REPORT, REPORT_TEXT, VALIDATED
 from pipeline.core.publishing import SENDING
 from pipeline.core.storage import storage_lines, storage_of
+from pipeline.core.untold import untold
 from pipeline_tests.dagster_parts import BLOG, HOUR, MOMENT, Blog, ratchet, stored_files
 
 NEXT_MONTH = MOMENT + timedelta(days=28)
@@ -45,6 +47,20 @@ def test_verify_names_what_is_damaged_and_repair_makes_it_again(observed: Blog) 
     assert repaired.returncode == 0, repaired.stderr
     assert published(observed) == before
     assert ratchet("verify").returncode == 0
+
+
+def test_what_a_killed_run_left_is_named_by_status_and_verify_and_finished_by_the_repair(observed: Blog) -> None:
+    moment = NEXT_MONTH + timedelta(hours=1)
+    left = Hour.of(moment)
+    assert observed.launch(graph.RAW, graph.SNAPSHOT, hour=left, moment=moment).success
+    assert f"{left.key} is not finished yet" in ratchet("verify", BLOG).stdout
+    assert f"! {BLOG}: not finished from {left.key} on.\n" in ratchet("status", BLOG).stdout
+    repaired = ratchet("verify", BLOG, "--repair")
+    assert repaired.returncode == 0, repaired.stderr
+    assert f"{BLOG}: finished what an earlier run left, from {left.key} on.\n" in repaired.stdout
+    assert "not finished" not in repaired.stdout + ratchet("status", BLOG).stdout
+    assert all(observed.lake.exists(kind, left) for kind in (DELTA, REPORT, REPORT_TEXT))
+    assert untold(observed.lake) == {left}
 
 
 def test_the_folder_of_the_project_is_looked_at_beside_the_sources(observed: Blog) -> None:

@@ -16,7 +16,7 @@ def command(source: str) -> None:
     Example: ratchet collect demo
     """
     from pipeline.cli.saying import say_messages
-    from pipeline.collecting import collect
+    from pipeline.collecting import collect, finished_words
     from pipeline.core.crossings import crossing_words, measured_over
     from pipeline.core.hours import Hour
     from pipeline.core.lake import DELTA
@@ -28,7 +28,10 @@ def command(source: str) -> None:
 
     project = Project.here()
     found = find_source(project, source)
-    report, deliveries = collect(project, found)
+    done = collect(project, found)
+    report = done.report
+    if done.left is not None:
+        click.echo(f"{found.name}: {finished_words(done.left)}.")
     click.echo(summary_line(report))
     if report.crossings:
         delta = project.lake.source(found.name).path(DELTA, Hour.parse(report.hour))
@@ -36,4 +39,4 @@ def command(source: str) -> None:
         for crossing in report.crossings:
             title = legible(crossing.title or "") or legible(crossing.item_id)
             click.echo(f"  {title}: {crossing_words(crossing, measured.get(crossing.item_id))}")
-    say_messages(deliveries)
+    say_messages(done.deliveries)

@@ -179,6 +179,8 @@ def _open_lines(name: str, status: dict[str, Any]) -> list[str]:
         lines.append(f"\n! {name}: {legible(incident['what'], 400)}\n  {incident['next_step']}")
     elif status["dead_session"] is not None:
         lines.append(f"\n! {name}: {status['dead_session']}\n  Renew its credential, then run: ratchet collect {name}")
+    if (interrupted := status["interrupted"]) is not None:
+        lines.append(f"\n! {name}: not finished from {interrupted['from']} on.\n  {interrupted['next_step']}")
     return lines
 
 

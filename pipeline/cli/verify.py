@@ -71,7 +71,9 @@ def _repair(project: Project, lake: SourceLake) -> Found:
     with lake.writing(), lake.sending():
         with _progress(lake, "Verifying") as done:
             first = repair(lake, source, datetime.now(UTC), done)
-        if not first.faults:
+        if first.finished_from is not None:
+            click.echo(f"{lake.name}: finished what an earlier run left, from {first.finished_from.key} on.")
+        elif not first.faults:
             return first
         _print_faults(lake.name, first)
         with _progress(lake, "Verifying again") as done:

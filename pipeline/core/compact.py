@@ -22,11 +22,12 @@ import pyarrow.parquet as pq
 
 from pipeline.core import archives, checksums
 from pipeline.core.files import damaged, encode_json, lake_faults, listing, make_folder, room, sync, sync_folder
-from pipeline.core.history import read_report, unsettled_from
+from pipeline.core.history import read_report
 from pipeline.core.hours import Hour
 from pipeline.core.lake import DELTA, PACKED, RAW, REPORT, SIGNALS, VALIDATED, SourceLake, hour_in
 from pipeline.core.parquet import ROW_GROUP, aligned, gathered, reading
 from pipeline.core.snapshots import read_table
+from pipeline.core.unsettled import unsettled_from
 
 OLD_ENOUGH = timedelta(days=7)
 """How long a month has to be over before it is compacted: corrections come in the first days as a rule."""

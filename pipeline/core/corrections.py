@@ -14,7 +14,7 @@ from datetime import datetime
 from pipeline.core.errors import ConfigError, Refused
 from pipeline.core.files import encode_json
 from pipeline.core.grounds import ground_of
-from pipeline.core.history import plan_rebuild, verdict
+from pipeline.core.history import verdict
 from pipeline.core.hours import Hour, format_time, parse_time
 from pipeline.core.lake import VALIDATED, CaptureRef, SourceLake
 from pipeline.core.ledger import corrections
@@ -23,6 +23,7 @@ from pipeline.core.model import Source
 from pipeline.core.records import Action, Correction
 from pipeline.core.refusals import OVERRULABLE
 from pipeline.core.text import listed
+from pipeline.core.unsettled import plan_rebuild
 from pipeline.core.validation.decreases import fallen_items
 
 _NAMED, _LONGEST = 10, 200

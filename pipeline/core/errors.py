@@ -76,7 +76,7 @@ class Refused(RatchetError):
 
 
 class AlreadyObserved(RatchetError):
-    """The hour has its accepted snapshot; nothing was changed."""
+    """The hour had its accepted snapshot, so nothing was captured."""
 
     exit_code = 13
     kind = "already_observed"

@@ -37,13 +37,11 @@ from pipeline.core.signals.drift import steady_signals
 from pipeline.core.signals.measuring import delta_signals, keep_signals
 from pipeline.core.signals.series import measured_before
 from pipeline.core.snapshots import build_snapshot, encode_table, read_table
+from pipeline.core.unsettled import REBUILD, plan_rebuild, planned_rebuild, unsettled_from
 from pipeline.core.validation.checks import Timed, judge_timed
 from pipeline.core.validation.conservation import conserves_counts
 from pipeline.core.verdicts import Verdict, left_of_fall
 from pipeline.platforms.protocol import Feed
-
-REBUILD = "rebuild"
-
 
 # One capture --------------------------------------------------------------------------------
 
@@ -322,32 +320,6 @@ def settle(lake: SourceLake, source: Source, first: Hour, before: Hour | None = 
     for hour in sorted({capture.hour for capture in lake.captures(first, before + -1 if before else None)}):
         yield hour, settle_hour(lake, source, hour)
     lake.drop_note(REBUILD)
-
-
-def plan_rebuild(lake: SourceLake, first: Hour) -> None:
-    """Note that every hour from ``first`` on has to be settled, before anything is changed. Raises LakeFault."""
-    planned = planned_rebuild(lake)
-    if planned is None or first < planned:
-        lake.write_note(REBUILD, {"first": first.key})
-
-
-def planned_rebuild(lake: SourceLake) -> Hour | None:
-    """The first hour of a rebuild that was planned and did not end; None where there is none. Raises LakeFault."""
-    note = lake.read_note(REBUILD)
-    return Hour.parse(note["first"]) if note else None
-
-
-def unsettled_from(lake: SourceLake, before: Hour | None = None) -> Hour | None:
-    """The first hour that an interrupted run left: of a planned rebuild, or without all its files.
-
-    ``before`` leaves out the hour that the caller is about to work on itself, and those after it.
-    """
-    planned = planned_rebuild(lake)
-    last = before + -1 if before is not None else None
-    accepted, refused = set(lake.accepted_hours(last=last)), set(lake.refused(last=last))
-    finished = accepted & set(lake.hours_with(DELTA, last)) & set(lake.hours_with(REPORT_TEXT, last))
-    unjudged = {c.hour for c in lake.captures(last=last) if c.hour not in accepted and c not in refused}
-    return min(unjudged | (accepted - finished) | ({planned} if planned else set()), default=None)
 
 
 def finish_interrupted(lake: SourceLake, source: Source, before: Hour | None = None) -> list[Hour]:

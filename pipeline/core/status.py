@@ -15,6 +15,7 @@ from pipeline.core.lineage import read_lineage
 from pipeline.core.model import HourState, Source
 from pipeline.core.refusals import refusal_advice
 from pipeline.core.sessions import known_dead_session
+from pipeline.core.unsettled import unsettled_from
 
 
 def status_of(lake: SourceLake, source: Source, now: datetime, book: Book | None = None) -> dict[str, Any]:
@@ -33,6 +34,7 @@ def status_of(lake: SourceLake, source: Source, now: datetime, book: Book | None
         "quarantined": ledger.count(HourState.QUARANTINED),
         "gaps": ledger.count(HourState.GAP),
         "unfinished": ledger.count(HourState.UNFINISHED),
+        "interrupted": _interrupted(lake, source, now),
         "last_accepted": format_time(CaptureRef(last, lineage.capture).captured_at) if last and lineage else None,
         "last_incident": _last_incident(book, source) if book else None,
         "dead_session": known_dead_session(lake, source),
@@ -52,6 +54,16 @@ def status_of(lake: SourceLake, source: Source, now: datetime, book: Book | None
         "corrections": [msgspec.to_builtins(decision) for decision in corrections(lake)],
         "hours": {hour.key: state.value for hour, state in ledger.hours.items()},
     }
+
+
+def _interrupted(lake: SourceLake, source: Source, now: datetime) -> dict[str, str] | None:
+    """The first hour that is not finished, also where it is observed: its delta or its report can be missing."""
+    first = unsettled_from(lake)
+    if first is None:
+        return None
+    ended = source.end is not None and now >= source.end.end  # and takes no more captures
+    finish = f"ratchet verify {source.name} --repair" if ended else f"ratchet collect {source.name}"
+    return {"from": first.key, "next_step": f"Unless a run is at work now, finish it: {finish}"}
 
 
 def _last_incident(book: Book, source: Source) -> dict[str, Any] | None:

@@ -25,6 +25,7 @@ from pipeline.core.lineage import accepted_lineage
 from pipeline.core.model import HourState
 from pipeline.core.records import decode
 from pipeline.core.snapshots import read_table
+from pipeline.core.unsettled import plan_rebuild
 from pipeline.core.verify.checking import verify
 
 from .account import LIKES, VIEWS, Account, hour, row, rows
@@ -127,7 +128,7 @@ def test_a_month_that_is_not_over_or_waits_for_a_rebuild_stays(account: Account)
     assert compact.finished_months(lake, at(24 * 6)) == []
     assert compact.finished_months(lake, at(24 * 6), timedelta(0)) == [MONTH]
     assert compact.finished_months(lake, at(24 * 400)) == [MONTH]  # November has no month after it
-    history.plan_rebuild(lake, hour(-4))
+    plan_rebuild(lake, hour(-4))
     assert compact.finished_months(lake, LATER) == []
 
 

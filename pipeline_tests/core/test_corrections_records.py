@@ -10,6 +10,7 @@ from pipeline.core.errors import ConfigError, LakeFault, RatchetError, Refused
 from pipeline.core.lake import DELTA, REPORT, VALIDATED
 from pipeline.core.model import HourState
 from pipeline.core.records import Action, Correction, Quarantine, decode
+from pipeline.core.unsettled import plan_rebuild, planned_rebuild, unsettled_from
 
 from .account import Account, Listing, hour, page, row, rows
 from .snapshots import at
@@ -38,7 +39,7 @@ def test_what_no_sound_snapshot_can_be_made_of_cannot_be_accepted(
         assert words in caught.value.what
         assert "stays quarantined" in caught.value.next_step
     assert account.files() == before
-    assert history.planned_rebuild(account.lake) is None
+    assert planned_rebuild(account.lake) is None
 
 
 def test_a_first_listing_without_any_item_cannot_be_accepted(account: Account) -> None:
@@ -78,7 +79,7 @@ def test_a_decision_without_ground_or_signature_changes_nothing(
         decide(account.lake, account.source, hour(hours), choice, by=by, reason=reason, made_at=at(9))
     assert caught.value.exit_code == 2
     assert account.files() == before
-    assert history.planned_rebuild(account.lake) is None
+    assert planned_rebuild(account.lake) is None
 
 
 def test_a_decision_under_a_clock_that_went_back_is_refused_since_it_would_not_count(account: Account) -> None:
@@ -104,18 +105,18 @@ def test_a_decision_is_a_file_of_its_own_that_is_worked_in_by_the_next_start(acc
     assert decode(path, Correction) == made
     assert (made.by, made.reason, made.hour) == ("Ada", "bots", hour(1).key)
     # A kill here loses nothing: the plan was written before the decision.
-    assert history.unsettled_from(account.lake) is not None
+    assert unsettled_from(account.lake) is not None
     assert account.states(2)[hour(1).key] is HourState.QUARANTINED
     assert history.finish_interrupted(account.lake, account.source) == [hour(1)]
     assert account.states(2)[hour(1).key] is HourState.OBSERVED
-    assert history.unsettled_from(account.lake) is None
+    assert unsettled_from(account.lake) is None
 
 
 def test_a_plan_without_its_decision_changes_nothing(account: Account) -> None:
     account.tell(0, rows(a=100))
     account.tell(1, rows(a=60))
     before = account.files()
-    history.plan_rebuild(account.lake, hour(1))
+    plan_rebuild(account.lake, hour(1))
     assert history.finish_interrupted(account.lake, account.source) == []
     assert account.files() == before
 

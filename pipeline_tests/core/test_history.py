@@ -16,6 +16,7 @@ from pipeline.core.errors import NothingAccepted, Refused
 from pipeline.core.lake import DELTA, REPORT, REPORT_TEXT, VALIDATED
 from pipeline.core.lineage import accepted_lineage
 from pipeline.core.model import Bounds, HourState, Rule, RuleKind
+from pipeline.core.unsettled import planned_rebuild, unsettled_from
 
 from .account import LIKES, VIEWS, Account, hour, row, rows
 from .snapshots import at
@@ -188,10 +189,10 @@ def test_a_run_that_ended_between_its_steps_is_finished_by_the_next_start(accoun
         history.publish_snapshot(account.lake, judged)
     if steps > 1:
         history.publish_delta(account.lake, hour(1))
-    assert history.unsettled_from(account.lake) is not None
+    assert unsettled_from(account.lake) is not None
     assert history.finish_interrupted(account.lake, account.source, before=hour(1)) == []
     assert history.finish_interrupted(account.lake, account.source) == [hour(1)]
-    assert history.unsettled_from(account.lake) is None
+    assert unsettled_from(account.lake) is None
     assert [crossing.item_id for crossing in account.report(1).crossings] == ["a"]
     assert all(account.lake.exists(kind, hour(1)) for kind in (VALIDATED, DELTA, REPORT, REPORT_TEXT))
     assert history.finish_interrupted(account.lake, account.source) == []
@@ -202,10 +203,10 @@ def test_an_hour_that_was_left_is_finished_although_later_hours_are_complete(acc
     account.capture(1, rows(a=110))
     account.tell(2, rows(a=120))
     assert account.states(3)[hour(1).key] is HourState.UNFINISHED
-    assert history.unsettled_from(account.lake) == hour(1)
+    assert unsettled_from(account.lake) == hour(1)
     assert history.finish_interrupted(account.lake, account.source) == [hour(1), hour(2)]
     assert [account.report(n).movement["views"].delta for n in (1, 2)] == [100, 10]
-    assert history.unsettled_from(account.lake) is None
+    assert unsettled_from(account.lake) is None
 
 
 SQL = ["'); DROP TABLE listing; --", '"; --', "a' OR '1'='1", "$previous", "{{ 7 * 7 }}", "%(x)s", "*.parquet", "\\"]
@@ -246,14 +247,14 @@ def test_a_refused_capture_that_nobody_judged_is_judged_by_the_next_start(accoun
     assert account.states(2)[hour(1).key] is HourState.UNFINISHED
     history.finish_interrupted(account.lake, account.source)
     assert account.states(2)[hour(1).key] is HourState.QUARANTINED
-    assert history.unsettled_from(account.lake) is None
+    assert unsettled_from(account.lake) is None
 
 
 def test_a_rebuild_is_noted_before_its_first_hour_until_after_its_last(account: Account) -> None:
     eventful(account)
     for done, _ in history.settle(account.lake, account.source, hour(3)):
-        assert (done, history.planned_rebuild(account.lake)) == (hour(4), hour(3))
-    assert history.planned_rebuild(account.lake) is None
+        assert (done, planned_rebuild(account.lake)) == (hour(4), hour(3))
+    assert planned_rebuild(account.lake) is None
 
 
 KILLED = """
@@ -292,11 +293,11 @@ def test_a_rebuild_that_is_killed_half_way_is_finished_by_the_next_start(tmp_pat
         process.wait()
 
     with killed.lake.writing():
-        assert history.planned_rebuild(killed.lake) == hour(0)
+        assert planned_rebuild(killed.lake) == hour(0)
         assert killed.files(*PUBLISHED) != told.files(*PUBLISHED)
         assert hour(2) in history.finish_interrupted(killed.lake, killed.source)
         assert killed.files(*PUBLISHED) == told.files(*PUBLISHED)
-        assert history.unsettled_from(killed.lake) is None
+        assert unsettled_from(killed.lake) is None
 
 
 def test_a_further_refusal_in_one_hour_says_how_many_there_are(account: Account) -> None:

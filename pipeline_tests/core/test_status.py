@@ -12,6 +12,7 @@ import pytest
 from pipeline.core.corrections import decide
 from pipeline.core.errors import DeadSession, LakeFault
 from pipeline.core.history import finish_interrupted
+from pipeline.core.lake import REPORT_TEXT
 from pipeline.core.sessions import remember_dead_session
 from pipeline.core.status import status_of
 from pipeline_tests.notify.world import World
@@ -32,6 +33,10 @@ def test_the_status_of_a_source_holds_what_the_contract_names(account: Account) 
         "quarantined": 1,
         "gaps": 1,
         "unfinished": 1,
+        "interrupted": {
+            "from": "2026-11-01T04",
+            "next_step": "Unless a run is at work now, finish it: ratchet collect blog",
+        },
         "last_accepted": "2026-11-01T03:17:00Z",
         "last_incident": None,
         "dead_session": None,
@@ -68,6 +73,7 @@ def test_the_status_before_the_first_capture_is_empty_and_no_error(account: Acco
         "quarantined": 0,
         "gaps": 0,
         "unfinished": 0,
+        "interrupted": None,
         "last_accepted": None,
         "last_incident": None,
         "dead_session": None,
@@ -151,3 +157,17 @@ def test_a_damaged_quarantine_record_is_named(account: Account) -> None:
     account.lake.quarantine(account.lake.refused()[0]).write_bytes(b"{}")
     with pytest.raises(LakeFault, match=r"2026-11-01T00-.*\.json is damaged"):
         status_of(account.lake, account.source, at(1))
+
+
+def test_an_observed_hour_whose_report_a_killed_run_left_out_is_told_as_interrupted(account: Account) -> None:
+    account.tell(0, rows(a=10))
+    account.tell(1, rows(a=11))
+    assert status_of(account.lake, account.source, at(2))["interrupted"] is None
+    account.lake.path(REPORT_TEXT, hour(1)).unlink()
+    found = status_of(account.lake, account.source, at(2))
+    assert (found["observed"], found["interrupted"]["from"]) == (2, hour(1).key)
+    account.change(end=hour(1))
+    ended = status_of(account.lake, account.source, at(2))["interrupted"]
+    assert ended["next_step"].endswith("ratchet verify blog --repair")
+    finish_interrupted(account.lake, account.source)
+    assert status_of(account.lake, account.source, at(2))["interrupted"] is None

@@ -14,7 +14,7 @@ import pyarrow as pa
 from pipeline.core import archives, checksums
 from pipeline.core.errors import LakeFault
 from pipeline.core.files import lake_faults, listing
-from pipeline.core.history import planned_rebuild, read_report
+from pipeline.core.history import read_report
 from pipeline.core.hours import Hour
 from pipeline.core.lake import (
     DELTA,
@@ -31,6 +31,7 @@ from pipeline.core.lake import (
 )
 from pipeline.core.lineage import lineage_in
 from pipeline.core.records import Quarantine, Signals, decode
+from pipeline.core.unsettled import planned_rebuild
 from pipeline.core.verify.contents import (
     Judged,
     capture_disagreement,

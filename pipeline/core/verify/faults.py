@@ -31,12 +31,16 @@ class Fault:
 
 @dataclass
 class Found:
-    """What was looked at and found. ``unrecorded``: files whose checksum nobody recorded; ``notes``: no faults."""
+    """What was looked at and found. ``unrecorded``: files whose checksum nobody recorded; ``notes``: no faults.
+
+    ``finished_from``: the first hour of what an interrupted run had left, where the repair finished it.
+    """
 
     files: int = 0
     faults: list[Fault] = field(default_factory=list)
     unrecorded: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    finished_from: Hour | None = None
 
     def add(self, other: Found) -> None:
         """Count in what was found elsewhere."""

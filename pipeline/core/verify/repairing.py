@@ -22,6 +22,8 @@ from pipeline.core.lake import DELTA, REPORT, REPORT_TEXT, SIGNALS, VALIDATED, C
 from pipeline.core.lineage import read_lineage
 from pipeline.core.model import Source
 from pipeline.core.records import Terms
+from pipeline.core.unsettled import REBUILD, plan_rebuild, planned_rebuild, unsettled_from
+from pipeline.core.untold import remember_untold
 from pipeline.core.verify.checking import verify
 from pipeline.core.verify.faults import Fault, Found, Remedy
 
@@ -31,7 +33,8 @@ _MADE_OF_SNAPSHOT = {DELTA, REPORT, REPORT_TEXT}
 def repair(lake: SourceLake, source: Source, now: datetime, done: Callable[[str], None] = lambda what: None) -> Found:
     """Make again what can be, and verify once more; the caller holds `SourceLake.writing` and `sending`.
 
-    Returns what was found at first. Checksums that nobody recorded are recorded where all else is sound.
+    Returns what was found at first. Where that is no fault, what an interrupted run left is finished. Checksums that
+    nobody recorded are recorded where all else is sound.
     """
     found = verify(lake, done)
     for fault in found.faults:
@@ -47,11 +50,20 @@ def repair(lake: SourceLake, source: Source, now: datetime, done: Callable[[str]
         if fault.kind == SIGNALS:
             _remake_signals(lake, source, fault)
     _take_out_what_is_lost(lake, source, found.faults)
+    if not found.faults:
+        found.finished_from = _finish(lake, source)
     doubtful = {fault.file for fault in found.faults}
     for file in found.unrecorded:
         if file not in doubtful and (lake.root / file).exists():
             checksums.record(lake.root, lake.root / file, checksums.digest_of(lake.root / file))
     return found
+
+
+def _finish(lake: SourceLake, source: Source) -> Hour | None:
+    left = unsettled_from(lake)
+    if left is not None:
+        remember_untold(lake, history.finish_interrupted(lake, source))
+    return left
 
 
 def _record_loss(lake: SourceLake, fault: Fault, now: datetime) -> None:
@@ -70,14 +82,14 @@ def _remake(lake: SourceLake, source: Source, faults: Iterable[Fault]) -> None:
             by_hour.setdefault(fault.hour, []).append(fault)
     if not by_hour:
         return
-    planned = history.planned_rebuild(lake)
-    history.plan_rebuild(lake, min(by_hour))
+    planned = planned_rebuild(lake)
+    plan_rebuild(lake, min(by_hour))
     changed = [hour for hour, of_hour in sorted(by_hour.items()) if not _remake_hour(lake, source, hour, of_hour)]
     if changed:
         for _ in history.settle(lake, source, min([*changed, *([planned] if planned else [])])):
             pass
     elif planned is None:
-        lake.drop_note(history.REBUILD)
+        lake.drop_note(REBUILD)
 
 
 def _remake_hour(lake: SourceLake, source: Source, hour: Hour, faults: list[Fault]) -> bool:
@@ -129,7 +141,7 @@ def _take_out_what_is_lost(lake: SourceLake, source: Source, faults: Iterable[Fa
     hours = {fault.hour for fault in faults if fault.kind == VALIDATED and fault.hour is not None}
     gone = sorted(hour for hour in hours if not lake.exists(VALIDATED, hour) and not lake.captures(hour, hour))
     for hour in gone:
-        history.plan_rebuild(lake, hour)
+        plan_rebuild(lake, hour)
         for kind in (REPORT_TEXT, REPORT, DELTA):
             lake.supersede(kind, hour)
     if gone:

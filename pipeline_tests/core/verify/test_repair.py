@@ -12,6 +12,7 @@ from pipeline.core.compact import compact
 from pipeline.core.lake import DELTA, QUARANTINE, RAW, REPORT, REPORT_TEXT, SIGNALS, VALIDATED
 from pipeline.core.model import HourState, Rule, RuleKind
 from pipeline.core.records import Signals, decode
+from pipeline.core.unsettled import unsettled_from
 from pipeline.core.verify.checking import verify
 from pipeline.core.verify.faults import Remedy
 from pipeline.core.verify.repairing import repair
@@ -75,7 +76,7 @@ def test_what_follows_from_raw_captures_comes_back_byte_for_byte(
     assert len(repaired(told)) >= len(spoiled)
     assert told.files(*MADE) == before
     assert verify(told.lake).faults == []
-    assert history.unsettled_from(told.lake) is None
+    assert unsettled_from(told.lake) is None
     kept = [name for name in told.files("superseded") if ".damaged." in name]
     assert len(kept) == (0 if gone else len(spoiled))
     assert told.lake.generations(VALIDATED, hour(4)) == 0  # no hour after it was touched

@@ -15,6 +15,7 @@ from pipeline.core import checksums, history
 from pipeline.core.lake import DELTA, QUARANTINE, RAW, REPORT, REPORT_TEXT, SIGNALS, VALIDATED, Lake
 from pipeline.core.lineage import accepted_lineage, with_lineage
 from pipeline.core.snapshots import encode_table
+from pipeline.core.unsettled import REBUILD, plan_rebuild
 from pipeline.core.verify.checking import verify
 from pipeline.core.verify.faults import Remedy
 from pipeline.core.verify.stored import stored_month
@@ -88,12 +89,12 @@ def test_an_hour_that_is_not_finished_is_no_fault(told: Account) -> None:
 
 
 def test_hours_of_an_interrupted_rebuild_need_not_fit_each_other_and_are_no_fault(told: Account) -> None:
-    history.plan_rebuild(told.lake, hour(4))
+    plan_rebuild(told.lake, hour(4))
     told.lake.publish_generation(DELTA, hour(5), told.lake.place(DELTA, hour(4)).read_bytes())
     found = verify(told.lake)
     assert found.faults == []
     assert "2026-11-01T05 is being made again; the next start finishes it." in found.notes
-    told.lake.drop_note(history.REBUILD)
+    told.lake.drop_note(REBUILD)
     assert {fault.hour for fault in verify(told.lake).faults} == {hour(5)}
 
 
