@@ -20,6 +20,8 @@ from pipeline.core.yaml_lines import Document, Place
 
 MOST = 10
 """Mistakes that one error names; what is mended first often takes others along."""
+_LOOKED_AT = 100
+"""Mistakes whose lines are looked for: each costs a walk through the file."""
 _LIST, _MAPPING, _TEXT = "a list", "a mapping (key: value)", "a text"
 _WHOLE, _NUMBER, _FLAG = "a whole number", "a number", "true or false"
 _EXPECTED = {
@@ -39,7 +41,8 @@ _EXPECTED = {
 }
 """Pydantic's types of errors; of any other its own sentence stands."""
 _CHOICES = ("enum", "literal_error")
-_PYDANTIC_STEP = re.compile(r"^function-|\[|^(CounterSpec|float|str|date)$")
+_NAME = re.compile(r"[\w.\[\]-]{1,60}")
+"""What a key looks like. Of anything else it is not known what it is: a secret, or an end of the line."""
 
 
 @dataclass(frozen=True)
@@ -51,21 +54,21 @@ class Mistake:
     hint: str | None = None
 
 
-def mistakes(model: type[BaseModel], fault: ValidationError, at: Place) -> list[Mistake]:
-    """What ``fault`` says of the values that stand at ``at``, one for each place.
+def mistakes(model: type[BaseModel], values: Any, fault: ValidationError, at: Place) -> list[Mistake]:
+    """What ``fault`` says of the ``values`` that stand at ``at``, one for each place.
 
     Of a value that could have been one thing or another there is an error for each: the one that looked deepest counts.
     """
     found: dict[Place, list[Mapping[str, Any]]] = {}
     for error in fault.errors(include_url=False):
-        found.setdefault(_place(error["loc"]), []).append(error)
-    deepest = [place for place in found if not any(place == other[: len(place)] for other in found if other != place)]
-    return [_mistake(model, place, found[place], at) for place in deepest]
+        found.setdefault(_place(error, values), []).append(error)
+    above = {place[:length] for place in found for length in range(len(place))}
+    return [_mistake(model, place, errors, at) for place, errors in found.items() if place not in above]
 
 
 def all_in_one(document: Document, found: Sequence[Mistake]) -> ConfigError:
     """One error for the first of them, in the order of their lines; it is at the line of the first."""
-    ordered = sorted(found, key=lambda mistake: document.line(mistake.place))[:MOST]
+    ordered = sorted(found[:_LOOKED_AT], key=lambda mistake: document.line(mistake.place))[:MOST]
     first, *others = ordered
     lines = [f"{document.path}:{document.line(other.place)}: {other.words}" for other in others]
     what = "\n".join([first.words, *lines, *unlisted(ordered, len(found))])
@@ -74,8 +77,16 @@ def all_in_one(document: Document, found: Sequence[Mistake]) -> ConfigError:
     return ConfigError(what, " ".join(hints), file=document.path, line=document.line(first.place))
 
 
-def _place(steps: Sequence[str | int]) -> Place:
-    return tuple(step for step in steps if isinstance(step, int) or not _PYDANTIC_STEP.search(step))
+def _place(error: Mapping[str, Any], values: Any) -> Place:
+    """Where the error is in the file: pydantic's way there, without the steps that are of its models alone."""
+    place: list[str | int] = []
+    for left, step in zip(reversed(range(len(error["loc"]))), error["loc"], strict=True):
+        inside = step in values if isinstance(values, dict) else isinstance(values, list) and isinstance(step, int)
+        if inside:
+            values = values[step]
+        if inside or (not left and error["type"] == "missing"):
+            place.append(step)
+    return tuple(place)
 
 
 def _mistake(model: type[BaseModel], place: Place, errors: Sequence[Mapping[str, Any]], at: Place) -> Mistake:
@@ -83,7 +94,8 @@ def _mistake(model: type[BaseModel], place: Place, errors: Sequence[Mapping[str,
     if kind in ("extra_forbidden", "missing"):
         *above, name = within
         where = f" in {_spelled(above)}" if above else ""
-        words = f"there is no key '{name}'" if kind == "extra_forbidden" else f"the key '{name}' is missing"
+        named = f"'{_shown(name)}'"
+        words = f"there is no key {named}" if kind == "extra_forbidden" else f"the key {named} is missing"
         hint = f"The keys{where} are: {', '.join(model.model_fields)}." if len(place) == 1 else None
         return Mistake((*at, *place), words + where, hint)
     words = _expectation(errors, _is_open(model, place)) or errors[0]["msg"].removeprefix("Value error, ")
@@ -107,8 +119,8 @@ def _found(value: Any, is_open: bool) -> str:
         return "nothing"
     if isinstance(value, bool | int | float):
         return str(value).lower() if is_open else _FLAG if isinstance(value, bool) else _NUMBER
-    kinds = {list: _LIST, dict: "a mapping", date: "a date"}
-    return next((words for kind, words in kinds.items() if isinstance(value, kind)), _TEXT)
+    kinds = {str: _TEXT, list: _LIST, dict: "a mapping", date: "a date"}
+    return next((words for kind, words in kinds.items() if isinstance(value, kind)), "something else")
 
 
 def _is_open(model: type[BaseModel], place: Place) -> bool:
@@ -127,4 +139,10 @@ def _can_hold_secret(kind: Any) -> bool:
 
 def _spelled(place: Sequence[str | int]) -> str:
     """``rules[0].crosses``."""
-    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in place).removeprefix(".")
+    return "".join(
+        f"[{step}]" if isinstance(step, int) and not isinstance(step, bool) else f".{_shown(step)}" for step in place
+    ).removeprefix(".")
+
+
+def _shown(key: Any) -> str:
+    return str(key) if _NAME.fullmatch(str(key)) else "..."

@@ -72,18 +72,8 @@ def read_source_of_history(path: Path, env: Mapping[str, str] | None = None) -> 
 
 def _read(path: Path, env: Mapping[str, str]) -> Source:
     document = read_document(path)
-    attributes, unset = fill_in(document, _attributes(document), env)
-    if unset is None:
-        return _judged(document, attributes)
-    try:
-        source = _judged(document, attributes)
-    except Exception:  # the stand-in may be at fault
-        raise unset from None
-    return replace(source, notify=(), heartbeat_url=None, unset=unset)
-
-
-def _judged(document: Document, attributes: dict[str, Any]) -> Source:
     wrong: list[Mistake] = []
+    attributes, unset = fill_in(document, _attributes(document), env)
     spec = _validated(SourceSpec, attributes, ("attributes",), wrong)
     folder = document.path.parent.name
     if spec is not None and spec.source != folder:
@@ -91,10 +81,18 @@ def _judged(document: Document, attributes: dict[str, Any]) -> Source:
         step = f"Write 'source: {folder}', or rename the folder."
         wrong.append(Mistake(("attributes", "source"), what, step))
     platform = _platform(attributes.get("platform"), wrong)
-    if wrong:
-        raise all_in_one(document, wrong)
+    if unset is not None:
+        wrong = [mistake for mistake in wrong if not unset.explains(mistake)]
+    named = [unset.mistake, *wrong] if unset is not None else wrong
+    error = all_in_one(document, named) if named else None
+    if error is not None and (wrong or spec is None or platform is None):
+        raise error
     withhold(spec, platform)
-    return _source(document, spec, platform)
+    try:
+        source = _source(document, spec, platform)
+    except ConfigError as fault:
+        raise error or fault from None
+    return source if error is None else replace(source, notify=(), heartbeat_url=None, unset=error)
 
 
 def _platform(settings: Any, wrong: list[Mistake]) -> Any:
@@ -202,7 +200,7 @@ def _validated(model: type[BaseModel], values: Any, at: Place, wrong: list[Mista
     try:
         return model.model_validate(values)
     except ValidationError as fault:
-        wrong += mistakes(model, fault, at)
+        wrong += mistakes(model, values, fault, at)
         return None
 
 

@@ -7,11 +7,11 @@ only reads the lake goes on, as no history needs a secret.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipeline.core.errors import ConfigError
+from pipeline.core.source_mistakes import Mistake
 from pipeline.core.yaml_lines import Document, Place, error_at
 
 STAND_IN = "https://unset.invalid"
@@ -22,21 +22,40 @@ _TEMPLATE = re.compile(r"\{\{.*?\}\}")
 
 def fill_in(
     document: Document, attributes: dict[str, Any], env: Mapping[str, str]
-) -> tuple[dict[str, Any], ConfigError | None]:
-    """The attributes with their variables filled in, and the error about those that are not set.
+) -> tuple[dict[str, Any], Unset | None]:
+    """The attributes with their variables filled in, and what has to be said of those that are not set.
 
     Raises ConfigError where something else stands in double braces.
     """
     filling = _Filling(document, env)
-    return {key: filling.fill(value, ("attributes", key)) for key, value in attributes.items()}, filling.error
+    filled = {key: filling.fill(value, ("attributes", key)) for key, value in attributes.items()}
+    return filled, Unset(filling.unset) if filling.unset else None
+
+
+@dataclass(frozen=True)
+class Unset:
+    """``places``: by variable those where a stand-in is."""
+
+    places: Mapping[str, Sequence[Place]]
+
+    @property
+    def mistake(self) -> Mistake:
+        """One for all of them, at the place of the first."""
+        names = list(self.places)
+        what = f"the variable {names[0]} is" if len(names) == 1 else f"the variables {', '.join(names)} are"
+        settings = ", ".join(f"{name}=..." for name in names)
+        return Mistake(self.places[names[0]][0], f"{what} not set", f"Put {settings} into .env or the environment.")
+
+    def explains(self, mistake: Mistake) -> bool:
+        """Whether the mistake may be that of a stand-in, which is at its place or within it."""
+        return any(place[: len(mistake.place)] == mistake.place for found in self.places.values() for place in found)
 
 
 @dataclass
 class _Filling:
     document: Document
     env: Mapping[str, str]
-    unset: dict[str, Place] = field(default_factory=dict)
-    """The variables that are not set, and where they stand first."""
+    unset: dict[str, list[Place]] = field(default_factory=dict)
 
     def fill(self, value: Any, at: Place) -> Any:
         if isinstance(value, dict):
@@ -57,16 +76,5 @@ class _Filling:
                 "Write the value itself, or name a variable.",
             )
         if not self.env.get(name[1]):
-            self.unset.setdefault(name[1], at)
+            self.unset.setdefault(name[1], []).append(at)
         return self.env.get(name[1]) or STAND_IN
-
-    @property
-    def error(self) -> ConfigError | None:
-        """One error for all of them, at the line of the first."""
-        if not self.unset:
-            return None
-        names = list(self.unset)
-        what = f"the variable {names[0]} is" if len(names) == 1 else f"the variables {', '.join(names)} are"
-        settings = ", ".join(f"{name}=..." for name in names)
-        next_step = f"Put {settings} into .env or the environment."
-        return error_at(self.document, self.unset[names[0]], f"{what} not set", next_step)

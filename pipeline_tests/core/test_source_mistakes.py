@@ -91,3 +91,32 @@ def test_more_than_ten_mistakes_are_counted(tmp_path: Path) -> None:
     *named, last = refused(tmp_path, SOUND + rules).what.split("\n")
     assert len(named) == 10
     assert last == "and 3 more"
+
+
+@pytest.mark.parametrize("name", ["date", "str", "CounterSpec", "function-x", "a[b]"])
+def test_a_key_of_the_file_is_not_taken_for_a_word_of_pydantic(tmp_path: Path, name: str) -> None:
+    error = refused(tmp_path, SOUND.replace("kind: note", f"kind: note\n    {name}: 1"))
+    assert error.what == f"{error.file}:6: there is no key '{name}' in platform"
+
+
+@pytest.mark.parametrize("key", ["sid=40960817", '"two\\nlines: 40960817"', '"\\e[31m40960817"', "4096 0817"])
+def test_what_does_not_look_like_a_key_is_not_repeated(tmp_path: Path, key: str) -> None:
+    error = refused(tmp_path, SOUND.replace("kind: note", f"kind: note\n    {key}: 1"))
+    assert error.what == f"{error.file}:6: there is no key '...' in platform"
+
+
+def test_other_mistakes_are_named_with_a_variable_that_is_not_set(tmp_path: Path) -> None:
+    text = SOUND.replace("env.COOKIE", "env.NOPE").replace("crosses: [500, 100]", "crosses: 100")
+    error = refused(tmp_path, text)
+    assert [line.split(": ", 1)[1] for line in error.what.split("\n")] == [
+        "the variable NOPE is not set",
+        "rules[0].crosses: a list is expected (like [100]), found 100",
+    ]
+    assert error.next_step == "Put NOPE=... into .env or the environment. Mend these lines."
+
+
+def test_a_file_with_a_great_many_mistakes_names_the_first_ones(tmp_path: Path) -> None:
+    error = refused(tmp_path, SOUND + "".join(f"  wrong_{number}: 1\n" for number in range(500)))
+    told = error.what.split("\n")
+    assert len(told) == 11
+    assert told[-1] == "and 490 more"

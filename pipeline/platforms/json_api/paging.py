@@ -292,7 +292,7 @@ _STYLES = {"one": OnePage, "number": ByNumber, "offset": ByOffset, "next": ByNex
 
 def _style(written: Any) -> str | None:
     by = written.get("by") if isinstance(written, dict) else getattr(written, "by", None)
-    return f"[{by}]" if by in _STYLES else None
+    return f"[{by}]" if isinstance(by, str) and by in _STYLES else None
 
 
 Pages = Annotated[
