@@ -21,7 +21,7 @@ from pipeline.core.analysis.first_hours import (
 from pipeline.core.analysis.gains import WINDOWS, total_gain
 from pipeline.core.analysis.slots import WEEKDAYS, Slot, Slots, slot_sentences
 from pipeline.core.analysis.spikes import FEWEST, TIMES, Spike, before_words
-from pipeline.core.analysis.watched import Watched
+from pipeline.core.analysis.watched import CARRIED, Watched
 from pipeline.core.ledger import Ledger
 from pipeline.core.model import HourState, Source
 from pipeline.core.text import counted, duration
@@ -39,6 +39,8 @@ def summary(watched: Watched, source: Source, ledger: Ledger) -> str:
     )
     observed, quarantined = ledger.count(HourState.OBSERVED), ledger.count(HourState.QUARANTINED)
     words = f"{counted(listed, 'item')} listed on {last:%-d %B %Y at %H:%M} ({source.timezone})"
+    carried = int((watched.status[-1] == CARRIED).sum())
+    words += f", {carried:,} no longer listed" if carried else ""
     words += f": {counts}. " if counts else ". "
     words += f"{observed:,} of {len(ledger.hours):,} hours observed, {counted(ledger.count(HourState.GAP), 'gap')}"
     return words + (f", {quarantined:,} quarantined." if quarantined else ".")
@@ -79,7 +81,7 @@ def thinning(watched: Watched, hourly_days: int, charted: int, happenings: int, 
         words += f" Charts are here of the {charted:,} items with the highest counts."
     if shown < happenings:
         words += f" Of {happenings:,} events the newest {shown:,} are here."
-    return words + f" All of it is in what `ratchet export {watched.source} -o {watched.source}.csv` writes."
+    return words + f" All of it is written by: ratchet export {watched.source} -o {watched.source}.csv"
 
 
 def left_out(watched: Watched) -> str:

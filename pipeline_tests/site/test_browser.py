@@ -166,6 +166,22 @@ def test_an_address_that_would_run_as_script_is_no_link(browser: Browser) -> Non
     assert browser.complaints() == []
 
 
+def test_an_item_that_is_counted_and_no_longer_listed_says_so(tmp_path: Path, browser: Browser) -> None:
+    project = Project(defs=tmp_path / "defs", data=tmp_path)
+    account = Account(project.lake.source("blog"), a_source())
+    views = {f"n{number}": 100 + number for number in range(12)}
+    with account.lake.writing():
+        assert account.tell(0, rows(**views))
+        assert account.tell(1, rows(**{name: counted for name, counted in views.items() if name != "n11"}))
+    (browser.site / "gone.html").write_bytes(source_page(read_story(project, account.source, at(2))))
+    browser.open("gone")
+    assert "11 items listed on 1 November 2026 at 01:17 (UTC), 1 no longer listed: 1,266 views" in browser.texts("p")[0]
+    [marked] = browser.texts("#items tbody tr:has(small)")
+    assert marked.startswith("Title of n11")
+    assert "not in the newest capture" in marked
+    assert browser.complaints() == []
+
+
 def test_hours_that_were_refused_since_the_last_accepted_one_stand_in_the_strip(
     tmp_path: Path, browser: Browser
 ) -> None:

@@ -97,7 +97,7 @@ def test_a_page_of_a_year_in_which_everything_moves_stays_small_and_says_what_it
     text = page.decode()
     [days] = re.findall(r"Every capture of the last (\d+) days is drawn, of earlier days the last one each", text)
     assert 7 <= int(days) <= 90
-    assert "All of it is in what `ratchet export made -o made.csv` writes." in text
+    assert "All of it is written by: ratchet export made -o made.csv" in text
 
 
 def test_pages_are_made_again_in_one_step_and_leave_nothing_behind(site: tuple[Project, Account]) -> None:

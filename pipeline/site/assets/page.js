@@ -137,6 +137,7 @@ function sourcePage(part) {
     if (found.u && /^https?:\/\//i.test(found.u)) {
       first.append("\u00a0", make("a", { href: found.u, rel: "noopener noreferrer", target: "_blank", "aria-label": "open the item" }, "↗"));
     }
+    if (s[0] !== null && s[cells + 1] === null) first.append(" ", make("small", {}, "not in the newest capture"));
     const row = make("tr", {}, first, make("td", {}, found.p === undefined ? "–" : date(found.p)), cell(s[0], "never observed", number.format));
     part.windows.forEach((_, n) => row.append(cell(s[1 + 2 * n], part.notes[s[2 + 2 * n]], signed)));
     const climbed = s[cells + 2];
