@@ -1,6 +1,6 @@
 """Serving a checkout on one machine: the demo's sandbox, and Dagster's webserver, daemon and code server.
 
-Everything listens on loopback and ends together: with Ctrl-C, SIGTERM, or when one part dies.
+Everything listens on loopback and ends together: on a signal, or when a part of Dagster dies.
 """
 
 from __future__ import annotations
@@ -38,11 +38,12 @@ from pipeline.sandbox.simulation import simulated_articles
 DEMO = "demo"
 _HOURS_BEFORE = 2
 _HOST = "127.0.0.1"
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _PATIENCE_SECONDS, _LAST_WORDS_SECONDS = 15, 2
 
 
 def serve(project: Project, port: int) -> None:
-    """Blocks until Ctrl-C or SIGTERM.
+    """Blocks until Ctrl-C, SIGTERM or SIGHUP, which a closed terminal sends.
 
     Raises ConfigError where a port is taken, RatchetError where a part ends by itself.
     """
@@ -149,14 +150,18 @@ def _child(command: list[str], **arguments: object) -> Iterator[subprocess.Popen
 
 @contextmanager
 def _ending_on_signals() -> Iterator[None]:
-    """Turn SIGTERM into the KeyboardInterrupt that Ctrl-C is, and end quietly on both."""
+    """Turn SIGTERM and SIGHUP into the KeyboardInterrupt that Ctrl-C is, and end on the first, quietly."""
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    signal.signal(signal.SIGTERM, interrupt)
-    with suppress(KeyboardInterrupt):
+    for ending in _ENDING[1:]:
+        signal.signal(ending, interrupt)
+    try:
         yield
+    except KeyboardInterrupt:
+        for ending in _ENDING:  # a second one must not keep what was started from being ended
+            signal.signal(ending, signal.SIG_IGN)
 
 
 def require_free(port: int) -> None:

@@ -43,6 +43,7 @@ def fresh_limits() -> None:
 def no_secrets_of_others() -> None:
     """One test's made-up secret is another's plain word."""
     withheld._known.clear()
+    withheld._filled.clear()
 
 
 @pytest.fixture(scope="session", autouse=True)

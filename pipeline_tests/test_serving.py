@@ -55,8 +55,9 @@ def served(project: Project, tmp_path: Path) -> Iterator[tuple[subprocess.Popen[
         process.wait()
 
 
-def test_it_serves_a_demo_with_a_past_and_leaves_nothing_behind_after_ctrl_c(
-    served: tuple[subprocess.Popen[bytes], int], project: Project, tmp_path: Path
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGHUP], ids=["ctrl_c", "the_terminal_closes"])
+def test_it_serves_a_demo_with_a_past_and_leaves_nothing_behind_when_it_ends(
+    served: tuple[subprocess.Popen[bytes], int], project: Project, tmp_path: Path, ending: signal.Signals
 ) -> None:
     process, port = served
     assert len(project.lake.source("demo").accepted_hours()) >= 2
@@ -69,7 +70,9 @@ def test_it_serves_a_demo_with_a_past_and_leaves_nothing_behind_after_ctrl_c(
             assert ALLOCATORS.items() <= environment_of(pid).items(), command
     assert f"http://127.0.0.1:{port}/" in (tmp_path / "said").read_text()
 
-    process.send_signal(signal.SIGINT)
+    process.send_signal(ending)
+    until(lambda: len(processes_of(project)) < len(commands))
+    process.send_signal(ending)  # of an impatient owner
     assert process.wait(60) == 0
     assert processes_of(project) == {}
     assert "Traceback" not in (tmp_path / "said").read_text()

@@ -17,7 +17,7 @@ from pipeline.core.validation.checks import judge
 from pipeline.core.validation.evidence import Evidence
 from pipeline.core.validation.words import records
 from pipeline.core.windows import with_totals
-from pipeline.core.withheld import without_secrets
+from pipeline.core.withheld import without_filled
 from pipeline.platforms.protocol import CutShort, Feed, Page, Unreadable
 
 MOST_REQUESTS = 5
@@ -64,7 +64,7 @@ def _unfound(listing: Listing) -> Iterator[str]:
     for name, written in listing.written.items():
         if items and name in listing.items and listing.items[name].isna().all():
             among = "the only item" if items == 1 else f"any of the {items:,} items"
-            found_by = legible(without_secrets(written))
+            found_by = legible(without_filled(written))
             yield f"{found_by} finds nothing in {among}. Does the platform call this field otherwise?"
 
 

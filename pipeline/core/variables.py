@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.core.source_mistakes import Mistake
+from pipeline.core.withheld import withhold_filled
 from pipeline.core.yaml_lines import Document, Place, error_at
 
 STAND_IN = "https://unset.invalid"
@@ -75,6 +76,9 @@ class _Filling:
                 "only {{ env.NAME }} can stand in double braces",
                 "Write the value itself, or name a variable.",
             )
-        if not self.env.get(name[1]):
+        value = self.env.get(name[1])
+        if not value:
             self.unset.setdefault(name[1], []).append(at)
-        return self.env.get(name[1]) or STAND_IN
+            return STAND_IN
+        withhold_filled(value)
+        return value

@@ -21,6 +21,7 @@ _BETWEEN_PARTS = re.compile(r"[\s/?&=@:;,]+")
 _HOST = re.compile(r"((?<=://)|(?<=@))(localhost|[\w-]+(\.[\w-]+)+)(?=[:/?]|$)", re.ASCII)
 
 _known: set[str] = set()
+_filled: set[str] = set()
 
 
 def withhold(*models: BaseModel) -> None:
@@ -36,6 +37,18 @@ def withhold(*models: BaseModel) -> None:
             _known.update(part for part in parts if len(part) >= _SHORTEST_PART)
             if len(secret) >= _SHORTEST:
                 _known.add(secret)
+
+
+def withhold_filled(value: str) -> None:
+    """Remember that a source's YAML was filled with ``value`` of the environment, for `without_filled`."""
+    _filled.add(value)
+
+
+def without_filled(written: str) -> str:
+    """What was written in a source's YAML without any value of the environment, be it a secret or a common word."""
+    for value in sorted(_filled, key=len, reverse=True):
+        written = written.replace(value, WITHHELD)
+    return without_secrets(written)
 
 
 def without_secrets(text: str) -> str:

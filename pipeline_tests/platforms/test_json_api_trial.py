@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +25,13 @@ POSTS = """\
 """
 
 
-def tried(folder: Path, items: Items, text: str = POSTS) -> Trial:
+def tried(folder: Path, items: Items, text: str = POSTS, env: Mapping[str, str] | None = None) -> Trial:
     file = folder / "mine" / "defs.yaml"
     file.parent.mkdir()
     head = "type: pipeline.components.CounterSource\nattributes:\n  source: mine\n  platform:\n    kind: json_api\n"
     with StandIn(lambda asked: answers({"posts": items})) as stand_in:
         file.write_text(f"{head}    base_url: {stand_in.url}\n    requests_per_second: 1000\n{text}")
-        return try_source(read_source(file, {}), lambda: NOW)
+        return try_source(read_source(file, env or {}), lambda: NOW)
 
 
 @pytest.mark.parametrize(
@@ -54,6 +55,12 @@ def test_a_value_that_cannot_be_is_told_with_its_item_its_key_and_its_expression
     tmp_path: Path, changes: dict[str, Any], told: str
 ) -> None:
     assert tried(tmp_path, [post(1), post(2, **changes)]).problems == [f"{told}."]
+
+
+def test_an_expression_is_told_without_what_came_from_the_environment(tmp_path: Path) -> None:
+    text = POSTS.replace("stats.viewCount || views", "'{{ env.PART }}.{{ env.PART }}'")
+    [told] = tried(tmp_path, [post(1, blog={"blog": "many"})], text, {"PART": "blog"}).problems
+    assert told.endswith("counters.views: (withheld).(withheld)).")
 
 
 def test_an_expression_that_is_told_holds_no_secret_and_no_second_line(tmp_path: Path) -> None:

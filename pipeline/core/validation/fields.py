@@ -15,7 +15,7 @@ from pipeline.core.validation.evidence import Evidence, is_name
 from pipeline.core.validation.expectations import SAMPLE, Breach, Expectation, breaches
 from pipeline.core.validation.words import cell, names, sentence
 from pipeline.core.windows import MalformedWindow
-from pipeline.core.withheld import without_secrets
+from pipeline.core.withheld import without_filled
 
 CHECK = "required_fields"
 
@@ -49,7 +49,7 @@ def _told(breach: Breach, written: Mapping[str, str]) -> str:
     told = f"{breach.expectation.words} in {counted(breach.failing, 'item')}"
     if breach.expectation.column not in written:
         return told
-    found_by = legible(without_secrets(written[breach.expectation.column]))
+    found_by = legible(without_filled(written[breach.expectation.column]))
     return f"{told} ({names(breach.rows, breach.failing)}; {found_by})"
 
 

@@ -2,7 +2,7 @@
 
 Both are checked when a source is loaded. No error repeats a value, and none of the YAML an expression, which
 may have come from the environment. What an expression cannot read in a reply is told with the expression, but
-for what is known to be secret.
+for what of it did.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import jmespath.functions
 from pydantic import AfterValidator, Field
 
 from pipeline.core.text import legible
-from pipeline.core.withheld import without_secrets
+from pipeline.core.withheld import without_filled
 from pipeline.platforms.protocol import Unreadable
 
 _Node = dict[str, Any]
@@ -85,8 +85,8 @@ def find_flag(expression: str, value: Any, where: str) -> bool:
 
 
 def shown(expression: str) -> str:
-    """The expression as an error repeats it: one line, not too long, without secrets."""
-    return legible(without_secrets(expression))
+    """The expression as an error repeats it: one line, not too long, without what came from the environment."""
+    return legible(without_filled(expression))
 
 
 def is_told(expression: str, value: Any) -> bool:

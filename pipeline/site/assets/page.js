@@ -138,7 +138,7 @@ function sourcePage(part) {
       first.append("\u00a0", make("a", { href: found.u, rel: "noopener noreferrer", target: "_blank", "aria-label": "open the item" }, "↗"));
     }
     if (s[0] !== null && s[cells + 1] === null) first.append(" ", make("small", {}, "not in the newest capture"));
-    const row = make("tr", {}, first, make("td", {}, found.p === undefined ? "–" : date(found.p)), cell(s[0], "never observed", number.format));
+    const row = make("tr", {}, first, make("td", {}, found.p === undefined ? "–" : date(found.p)), cell(s[0], s[0] === null ? "never observed" : "the last one observed", number.format));
     part.windows.forEach((_, n) => row.append(cell(s[1 + 2 * n], part.notes[s[2 + 2 * n]], signed)));
     const climbed = s[cells + 2];
     const rank = s[cells + 1] === null ? cell(null, "not in the newest capture") : make("td", {}, `${s[cells + 1]}.`);
