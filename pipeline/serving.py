@@ -39,6 +39,7 @@ DEMO = "demo"
 _HOURS_BEFORE = 2
 _HOST = "127.0.0.1"
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""What ends it; each raises KeyboardInterrupt."""
 _PATIENCE_SECONDS, _LAST_WORDS_SECONDS = 15, 2
 
 
@@ -47,8 +48,8 @@ def serve(project: Project, port: int) -> None:
 
     Raises ConfigError where a port is taken, RatchetError where a part ends by itself.
     """
-    # A shell that starts this in the background has SIGINT ignored, and every child would inherit that.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for ending in _ENDING:  # SIGINT too: a shell that starts this in the background has it ignored
+        signal.signal(ending, signal.default_int_handler)
     require_free(port)
     # Opened before anything starts that would only say by a traceback that the database cannot be used.
     with dagster_instance(project) as instance:
@@ -150,13 +151,7 @@ def _child(command: list[str], **arguments: object) -> Iterator[subprocess.Popen
 
 @contextmanager
 def _ending_on_signals() -> Iterator[None]:
-    """Turn SIGTERM and SIGHUP into the KeyboardInterrupt that Ctrl-C is, and end on the first, quietly."""
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    for ending in _ENDING[1:]:
-        signal.signal(ending, interrupt)
+    """End on the first signal, quietly."""
     try:
         yield
     except KeyboardInterrupt:

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from pipeline.core.hours import format_time
+from pipeline.core.hours import Hour, format_time
 from pipeline.core.incidents.book import Book
 from pipeline.core.lake import VALIDATED, CaptureRef, SourceLake
 from pipeline.core.ledger import corrections, quarantined, read_coverage, read_ledger
@@ -61,8 +61,9 @@ def _interrupted(lake: SourceLake, source: Source, now: datetime) -> dict[str, s
     first = unsettled_from(lake)
     if first is None:
         return None
-    ended = source.end is not None and now >= source.end.end  # and takes no more captures
-    finish = f"ratchet verify {source.name} --repair" if ended else f"ratchet collect {source.name}"
+    present = Hour.of(now)
+    captures = (source.start is None or source.start <= present) and (source.end is None or present <= source.end)
+    finish = f"ratchet collect {source.name}" if captures else f"ratchet verify {source.name} --repair"
     return {"from": first.key, "next_step": f"Unless a run is at work now, finish it: {finish}"}
 
 

@@ -112,6 +112,12 @@ def test_a_decision_is_a_file_of_its_own_that_is_worked_in_by_the_next_start(acc
     assert unsettled_from(account.lake) is None
 
 
+def test_of_two_plans_the_one_that_begins_earlier_stays(account: Account) -> None:
+    for first in (2, 1, 3):
+        plan_rebuild(account.lake, hour(first))
+    assert planned_rebuild(account.lake) == hour(1)
+
+
 def test_a_plan_without_its_decision_changes_nothing(account: Account) -> None:
     account.tell(0, rows(a=100))
     account.tell(1, rows(a=60))

@@ -203,7 +203,8 @@ def test_an_hour_that_was_left_is_finished_although_later_hours_are_complete(acc
     account.capture(1, rows(a=110))
     account.tell(2, rows(a=120))
     assert account.states(3)[hour(1).key] is HourState.UNFINISHED
-    assert unsettled_from(account.lake) == hour(1)
+    assert unsettled_from(account.lake) == unsettled_from(account.lake, before=hour(2)) == hour(1)
+    assert unsettled_from(account.lake, before=hour(1)) is None
     assert history.finish_interrupted(account.lake, account.source) == [hour(1), hour(2)]
     assert [account.report(n).movement["views"].delta for n in (1, 2)] == [100, 10]
     assert unsettled_from(account.lake) is None

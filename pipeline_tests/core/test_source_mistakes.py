@@ -29,6 +29,7 @@ EXPECTED = {
 def test_what_is_expected_and_what_was_found_is_told_in_words_of_yaml(tmp_path: Path, line: str, words: str) -> None:
     error = refused(tmp_path, f"{SOUND}  {line}\n")
     assert error.what == f"{error.file}:{END}: {words}"
+    assert error.next_step == "Mend the line."
 
 
 @pytest.mark.parametrize(

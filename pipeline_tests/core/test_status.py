@@ -166,8 +166,10 @@ def test_an_observed_hour_whose_report_a_killed_run_left_out_is_told_as_interrup
     account.lake.path(REPORT_TEXT, hour(1)).unlink()
     found = status_of(account.lake, account.source, at(2))
     assert (found["observed"], found["interrupted"]["from"]) == (2, hour(1).key)
-    account.change(end=hour(1))
-    ended = status_of(account.lake, account.source, at(2))["interrupted"]
-    assert ended["next_step"].endswith("ratchet verify blog --repair")
+    assert found["interrupted"]["next_step"].endswith("ratchet collect blog")
+    for outside in ({"end": hour(1)}, {"start": hour(3), "end": None}):
+        account.change(**outside)
+        told = status_of(account.lake, account.source, at(2))["interrupted"]
+        assert told["next_step"].endswith("ratchet verify blog --repair")
     finish_interrupted(account.lake, account.source)
     assert status_of(account.lake, account.source, at(2))["interrupted"] is None
