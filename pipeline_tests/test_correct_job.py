@@ -90,7 +90,7 @@ def test_each_decision_is_worked_in_and_dagster_is_told_of_the_hours_that_it_cha
         asked = {"asset": {"path": [BLOG, RAW]}, "check": "non_decreasing_counts", "partition": HOUR.partition_key}
         (shown_check,) = ask(EXECUTIONS, **asked)["assetCheckExecutions"]
     assert shown_check["evaluation"]["severity"] == "WARN"
-    assert "Lower values of n1, n2 accepted by Ada" in shown_check["evaluation"]["description"]
+    assert "Lower values of items n1, n2 accepted by Ada" in shown_check["evaluation"]["description"]
     after = published(refused.lake)
     assert after != before
 
