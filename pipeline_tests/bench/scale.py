@@ -13,6 +13,7 @@ from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
 from typing import ParamSpec, TypeVar
+from unittest.mock import patch
 
 import click
 import msgspec
@@ -20,6 +21,7 @@ import msgspec
 from pipeline.core import history
 from pipeline.core.capture import read_pages
 from pipeline.core.lake import DELTA, VALIDATED, Lake
+from pipeline.core.listing import read_listing
 from pipeline.platforms.protocol import Page
 from pipeline_tests.bench.figures import Effort, Figure, in_turn, python
 from pipeline_tests.bench.made_account import made_source, write_history
@@ -69,11 +71,11 @@ def run(folder: Path) -> None:
     """Judge and publish the last capture in FOLDER, and print the parts as JSON."""
     source = made_source()
     lake, watch = Lake(folder).source(source.name), Stopwatch()
-    history.read_listing = watch.timed("decode", history.read_listing)  # type: ignore[attr-defined]
+    decode = watch.timed("decode", read_listing)
     capture = lake.last_capture()
     assert capture is not None
     started = time.perf_counter()
-    with lake.writing():
+    with lake.writing(), patch("pipeline.core.grounds.read_listing", decode):
         judged = watch.timed("check", history.verdict)(lake, source, capture)
         watch.timed("publish", history.publish_snapshot)(lake, judged)
         watch.timed("delta", history.publish_delta)(lake, capture.hour)
