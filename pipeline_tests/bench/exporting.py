@@ -25,7 +25,7 @@ from pipeline.core.model import Origin
 from pipeline.core.parquet import TIME_TYPE
 from pipeline.core.records import Lineage, Terms
 from pipeline.core.snapshots import build_snapshot, encode_table
-from pipeline_tests.bench.figures import Effort, Figure, python
+from pipeline_tests.bench.figures import Effort, Figure, peak_megabytes, python
 from pipeline_tests.bench.made_account import BEFORE, NOW, MadeAccount, made_source
 
 _FEW, _MANY = 3, 12
@@ -86,12 +86,6 @@ def _alternating(before: pa.Table, now: pa.Table) -> Iterator[tuple[datetime, pa
         yield captured_at, table.set_column(place, "captured_at", times)
 
 
-def _peak_megabytes() -> float:
-    """Of this program alone: what getrusage says begins with the peak of the process that started it."""
-    status = Path("/proc/self/status").read_text()
-    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
-
-
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.argument("kind", type=click.Choice([kind.value for kind in Format]))
@@ -104,7 +98,7 @@ def main(folder: Path, kind: str, hours: int) -> None:
     export = plan_export(lake, Contents.SNAPSHOTS, first)
     rows = write_file(export, Format(kind), target, NOW, lambda hour: None, replace=True)
     seconds = time.perf_counter() - started
-    peak = _peak_megabytes()
+    peak = peak_megabytes()
     sys.stdout.write(msgspec.json.encode(_Exported(rows, seconds, peak, target.stat().st_size)).decode())
     target.unlink()
 

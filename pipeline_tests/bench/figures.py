@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import median
 
 import msgspec
@@ -72,3 +73,9 @@ def command(words: Sequence[str], environment: Mapping[str, str] | None = None) 
         return ended.stdout
 
     return run
+
+
+def peak_megabytes() -> float:
+    """Of this program alone: what getrusage says begins with the peak of the process that started it."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) / 1024

@@ -22,7 +22,7 @@ from pipeline.core.capture import read_pages
 from pipeline.core.lake import DELTA, VALIDATED, Lake
 from pipeline.core.listing import read_listing
 from pipeline.platforms.protocol import Page
-from pipeline_tests.bench.figures import Effort, Figure, in_turn, python
+from pipeline_tests.bench.figures import Effort, Figure, in_turn, peak_megabytes, python
 from pipeline_tests.bench.made_account import made_source, write_history
 
 P = ParamSpec("P")
@@ -83,16 +83,10 @@ def run(folder: Path) -> None:
     found = {
         "items": len(judged.listing.items),
         "seconds": watch.seconds | {"total": total},
-        "peak_megabytes": _peak_kilobytes() / 1024,
+        "peak_megabytes": peak_megabytes(),
         "bytes": {kind: lake.path(kind, capture.hour).stat().st_size for kind in (VALIDATED, DELTA)},
     }
     sys.stdout.write(msgspec.json.encode(found).decode() + "\n")
-
-
-def _peak_kilobytes() -> int:
-    """The most that this process held. What getrusage tells would begin with the peak of who started it."""
-    [line] = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM:")]
-    return int(line.split()[1])
 
 
 def from_json_to_report(folder: Path, effort: Effort) -> list[Figure]:
