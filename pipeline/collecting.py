@@ -12,8 +12,8 @@ from pipeline.core.hours import Hour, format_time
 from pipeline.core.incidents.notes import note_attempt
 from pipeline.core.lake import VALIDATED, SourceLake
 from pipeline.core.lineage import standing_capture
-from pipeline.core.model import Source
-from pipeline.core.observe import PRESENT, Clock, outside
+from pipeline.core.model import Source, outside
+from pipeline.core.observe import PRESENT, Clock
 from pipeline.core.project import Project
 from pipeline.core.records import Report
 from pipeline.core.report.markdown import summary_line

@@ -10,8 +10,7 @@ import dagster as dg
 
 from pipeline.core.hours import Hour, format_time
 from pipeline.core.lake import VALIDATED
-from pipeline.core.model import Source
-from pipeline.core.observe import outside
+from pipeline.core.model import Source, outside
 from pipeline.core.project import Project
 from pipeline.core.sessions import known_dead_session
 from pipeline.core.sources import find_source

@@ -204,6 +204,15 @@ class Source:
         return self.enabled and not self.simulated and (self.end is None or now < self.end.end)
 
 
+def outside(source: Source, hour: Hour) -> str | None:
+    """Why the hour is none of the source's: before its ``start`` or after its ``end``. None where it is."""
+    if source.start is not None and hour < source.start:
+        return f"{source.name} starts at {source.start.key}; {hour.key} is before that."
+    if source.end is not None and hour > source.end:
+        return f"{source.name} ended at {source.end.key} and takes no new captures."
+    return None
+
+
 @dataclass(frozen=True)
 class Finding:
     """The result of one check on one capture.

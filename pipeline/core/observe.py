@@ -93,15 +93,6 @@ def observe(lake: SourceLake, source: Source, hour: Hour, clock: Clock) -> Obser
     return Observation(capture, ended, False)
 
 
-def outside(source: Source, hour: Hour) -> str | None:
-    """Why the hour is none of the source's: before its ``start`` or after its ``end``. None where it is."""
-    if source.start is not None and hour < source.start:
-        return f"{source.name} starts at {source.start.key}; {hour.key} is before that."
-    if source.end is not None and hour > source.end:
-        return f"{source.name} ended at {source.end.key} and takes no new captures."
-    return None
-
-
 def _require_present(lake: SourceLake, source: Source, hour: Hour, now: datetime, clock: Clock) -> None:
     if now not in hour:
         raise WrongHour(

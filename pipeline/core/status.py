@@ -12,7 +12,7 @@ from pipeline.core.incidents.book import Book
 from pipeline.core.lake import VALIDATED, CaptureRef, SourceLake
 from pipeline.core.ledger import corrections, quarantined, read_coverage, read_ledger
 from pipeline.core.lineage import read_lineage
-from pipeline.core.model import HourState, Source
+from pipeline.core.model import HourState, Source, outside
 from pipeline.core.refusals import refusal_advice
 from pipeline.core.sessions import known_dead_session
 from pipeline.core.unsettled import unsettled_from
@@ -61,9 +61,8 @@ def _interrupted(lake: SourceLake, source: Source, now: datetime) -> dict[str, s
     first = unsettled_from(lake)
     if first is None:
         return None
-    present = Hour.of(now)
-    captures = (source.start is None or source.start <= present) and (source.end is None or present <= source.end)
-    finish = f"ratchet collect {source.name}" if captures else f"ratchet verify {source.name} --repair"
+    can_collect = outside(source, Hour.of(now)) is None
+    finish = f"ratchet collect {source.name}" if can_collect else f"ratchet verify {source.name} --repair"
     return {"from": first.key, "next_step": f"Unless a run is at work now, finish it: {finish}"}
 
 

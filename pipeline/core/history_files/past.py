@@ -10,8 +10,7 @@ from pathlib import Path
 
 from pipeline.core.errors import ConfigError
 from pipeline.core.hours import Hour
-from pipeline.core.model import Source
-from pipeline.core.observe import outside
+from pipeline.core.model import Source, outside
 from pipeline.platforms.protocol import Page
 
 

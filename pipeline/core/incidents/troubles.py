@@ -12,8 +12,7 @@ from pipeline.core.hours import Hour
 from pipeline.core.incidents.notes import ATTEMPT, HEARTBEAT, Attempt, Failing, read_note
 from pipeline.core.lake import VALIDATED, SourceLake
 from pipeline.core.lineage import read_lineage, standing_capture
-from pipeline.core.model import Cause, Origin, Source
-from pipeline.core.observe import outside
+from pipeline.core.model import Cause, Origin, Source, outside
 from pipeline.core.records import Quarantine, decode
 from pipeline.core.refusals import REJECTED, refusal_advice
 from pipeline.core.text import unlisted
