@@ -12,7 +12,6 @@ from pipeline.core.feeds import counted
 from pipeline.core.listing import Listing, PageProblem, read_listing
 from pipeline.core.model import FEED_STATE, Finding, Source
 from pipeline.core.refusals import COMPLETE_LISTING, DECREASES
-from pipeline.core.text import legible
 from pipeline.core.validation.checks import judge
 from pipeline.core.validation.evidence import Evidence
 from pipeline.core.validation.words import records
@@ -64,7 +63,7 @@ def _unfound(listing: Listing) -> Iterator[str]:
     for name, written in listing.written.items():
         if items and name in listing.items and listing.items[name].isna().all():
             among = "the only item" if items == 1 else f"any of the {items:,} items"
-            found_by = legible(without_filled(written))
+            found_by = without_filled(written)
             yield f"{found_by} finds nothing in {among}. Does the platform call this field otherwise?"
 
 

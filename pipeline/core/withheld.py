@@ -12,6 +12,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from pipeline.core.text import legible
+
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
@@ -45,10 +47,13 @@ def withhold_filled(value: str) -> None:
 
 
 def without_filled(written: str) -> str:
-    """What was written in a source's YAML without any value of the environment, be it a secret or a common word."""
+    """What was written in a source's YAML as an error repeats it: one line, not too long.
+
+    Any value of the environment is taken out, be it a secret or a common word.
+    """
     for value in sorted(_filled, key=len, reverse=True):
         written = written.replace(value, WITHHELD)
-    return without_secrets(written)
+    return legible(without_secrets(written))
 
 
 def without_secrets(text: str) -> str:

@@ -10,7 +10,7 @@ import pandas as pd
 from pipeline.core.listing import CLOCK_SKEW
 from pipeline.core.model import Counter, Finding
 from pipeline.core.policy import LARGEST
-from pipeline.core.text import counted, legible
+from pipeline.core.text import counted
 from pipeline.core.validation.evidence import Evidence, is_name
 from pipeline.core.validation.expectations import SAMPLE, Breach, Expectation, breaches
 from pipeline.core.validation.words import cell, names, sentence
@@ -49,7 +49,7 @@ def _told(breach: Breach, written: Mapping[str, str]) -> str:
     told = f"{breach.expectation.words} in {counted(breach.failing, 'item')}"
     if breach.expectation.column not in written:
         return told
-    found_by = legible(without_filled(written[breach.expectation.column]))
+    found_by = without_filled(written[breach.expectation.column])
     return f"{told} ({names(breach.rows, breach.failing)}; {found_by})"
 
 

@@ -17,9 +17,10 @@ from pydantic import Field, model_validator
 
 from pipeline.core.errors import DeadSession, RatchetError, TransportFault
 from pipeline.core.policy import Policy
+from pipeline.core.withheld import without_filled
 from pipeline.platforms.credentials import cookie_expiry, jwt_expiry
 from pipeline.platforms.json_api.description import Auth, Description, each
-from pipeline.platforms.json_api.expressions import fill, fill_path, find, is_filled, shown
+from pipeline.platforms.json_api.expressions import fill, fill_path, find, is_filled
 from pipeline.platforms.json_api.paging import Listing, Reply
 from pipeline.platforms.pacing import retry_after
 from pipeline.platforms.protocol import Columns, Found, Page, Platform, Request, Unreadable
@@ -182,7 +183,7 @@ def _request(path: str, params: Mapping[str, str | list[str]], values: Mapping[s
 def _looked_up(page: Page, name: str, expression: str) -> str:
     found = find(expression, decode(page, object), f"{page.request}: lookup.gives.{name}")
     if isinstance(found, bool) or not isinstance(found, str | int) or found == "":
-        raise Unreadable(f"{page.request} does not tell {name} (lookup.gives.{name}: {shown(expression)})")
+        raise Unreadable(f"{page.request} does not tell {name} (lookup.gives.{name}: {without_filled(expression)})")
     return str(found)
 
 

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, SecretSt
 
 from pipeline.core.counter_spec import CounterSpec
 from pipeline.core.policy import Trend
+from pipeline.core.withheld import without_filled
 from pipeline.platforms.json_api.expressions import (
     Address,
     Expression,
@@ -21,7 +22,6 @@ from pipeline.platforms.json_api.expressions import (
     find_flag,
     is_filled,
     placeholders,
-    shown,
 )
 from pipeline.platforms.json_api.paging import PATH, OnePage, Pages
 from pipeline.platforms.protocol import Columns, Page, Unreadable
@@ -209,7 +209,7 @@ class Description(_Strict, frozen=True):
         """Every item of a page, before `where` chooses. Raises Unreadable where there is no list: none is not empty."""
         found = find(self.items, body, f"{where}: items")
         if not isinstance(found, list):
-            raise Unreadable(f"{where} holds no list where its items were due (items: {shown(self.items)})")
+            raise Unreadable(f"{where} holds no list where its items were due (items: {without_filled(self.items)})")
         return found
 
     def columns(self, body: Any, where: str) -> Columns:

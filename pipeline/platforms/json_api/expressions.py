@@ -18,7 +18,6 @@ import jmespath.exceptions
 import jmespath.functions
 from pydantic import AfterValidator, Field
 
-from pipeline.core.text import legible
 from pipeline.core.withheld import without_filled
 from pipeline.platforms.protocol import Unreadable
 
@@ -68,25 +67,20 @@ def find(expression: str, value: Any, where: str) -> Any:
         return _compiled(expression).search(value)
     except jmespath.exceptions.JMESPathTypeError as fault:
         raise Unreadable(
-            f"{where} ({shown(expression)}) cannot be read: {fault.function_name}() takes no {fault.actual_type},"
-            f" only {' or '.join(fault.expected_types)}"
+            f"{where} ({without_filled(expression)}) cannot be read: {fault.function_name}() takes no"
+            f" {fault.actual_type}, only {' or '.join(fault.expected_types)}"
         ) from None
     except (ValueError, TypeError, ArithmeticError, RecursionError) as fault:
         # JMESPath's functions are Python underneath and fail as Python does: 5 in 'abc', ceil of infinity.
-        raise Unreadable(f"{where} ({shown(expression)}) cannot be read: {type(fault).__name__}") from None
+        raise Unreadable(f"{where} ({without_filled(expression)}) cannot be read: {type(fault).__name__}") from None
 
 
 def find_flag(expression: str, value: Any, where: str) -> bool:
     """Raises Unreadable where the expression says neither true nor false: what is not told is not guessed."""
     found = find(expression, value, where)
     if not isinstance(found, bool):
-        raise Unreadable(f"{where} ({shown(expression)}) is neither true nor false")
+        raise Unreadable(f"{where} ({without_filled(expression)}) is neither true nor false")
     return found
-
-
-def shown(expression: str) -> str:
-    """The expression as an error repeats it: one line, not too long, without what came from the environment."""
-    return legible(without_filled(expression))
 
 
 def is_told(expression: str, value: Any) -> bool:

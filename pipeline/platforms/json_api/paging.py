@@ -15,7 +15,8 @@ from urllib.parse import SplitResult, parse_qs, unquote, urljoin, urlsplit
 
 from pydantic import BaseModel, Discriminator, Field, Tag, model_validator
 
-from pipeline.platforms.json_api.expressions import Expression, fields_of, find, find_flag, is_told, shown
+from pipeline.core.withheld import without_filled
+from pipeline.platforms.json_api.expressions import Expression, fields_of, find, find_flag, is_told
 from pipeline.platforms.protocol import Page, Request, Unreadable
 
 PATH = r'^/([!"$-.0->@-\[\]-~][!"$->@-\[\]-~]*)?$'
@@ -107,7 +108,7 @@ class _Pages(BaseModel, frozen=True, extra="forbid"):
         else:
             return
         if isinstance(told, bool) or not isinstance(told, int):
-            found_by = f" (pages.total: {shown(self.total)})" if self.total is not None else ""
+            found_by = f" (pages.total: {without_filled(self.total)})" if self.total is not None else ""
             raise Unreadable(f"{where} is not told as a number{found_by}")
         if listed < told:
             raise Unreadable(f"the platform counts {told:,} items and listed {listed:,} of them")
@@ -196,7 +197,7 @@ class _Told(_Pages, frozen=True):
         if self.more is not None and not find_flag(self.more, reply.body, f"{reply.page.request}: whether more follow"):
             return None
         if self.absent == "refused" and not is_told(expression, reply.body):
-            raise Unreadable(f"{where} is not told (pages.next: {shown(expression)})")
+            raise Unreadable(f"{where} is not told (pages.next: {without_filled(expression)})")
         found = find(expression, reply.body, where)
         return None if found in _NOTHING else found
 
